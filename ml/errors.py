@@ -1,0 +1,79 @@
+"""Errors a caller can show: each says what is wrong, with the value, and what to do."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadBox",
+    "BadMesh",
+    "BadPhoto",
+    "BadSource",
+    "GenerationCorrupt",
+    "GenerationMismatch",
+    "NoViews",
+    "ShapelensError",
+    "UnknownName",
+    "WeightsMissing",
+]
+
+
+class ShapelensError(Exception):
+    """Base of every error whose message is written for a person.
+
+    code: a stable machine-readable word, the same in every release.
+    """
+
+    code = "error"
+
+
+class BadPhoto(ShapelensError):
+    """The photo can't be decoded, or exceeds a limit."""
+
+    code = "bad_photo"
+
+
+class BadBox(ShapelensError):
+    """The box is empty, inverted or outside the photo."""
+
+    code = "bad_box"
+
+
+class BadMesh(ShapelensError):
+    """A model can't become a usable mesh: unreadable, empty, not finite, over a limit."""
+
+    code = "bad_mesh"
+
+
+class BadSource(ShapelensError):
+    """A catalog source (folder, archive, .sh3f) can't be opened at all."""
+
+    code = "bad_source"
+
+
+class NoViews(ShapelensError):
+    """A search was asked of an index that holds no view."""
+
+    code = "no_views"
+
+
+class GenerationCorrupt(ShapelensError):
+    """A file of an index generation is missing, truncated or altered."""
+
+    code = "generation_corrupt"
+
+
+class GenerationMismatch(ShapelensError):
+    """An index generation was built with another embedder, renderer or adapter."""
+
+    code = "generation_mismatch"
+
+
+class UnknownName(ShapelensError):
+    """No implementation is registered under that name."""
+
+    code = "unknown_name"
+
+
+class WeightsMissing(ShapelensError):
+    """The weights of a network are neither in the repository nor to be downloaded."""
+
+    code = "weights_missing"
