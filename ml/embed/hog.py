@@ -1,0 +1,87 @@
+"""Histograms of oriented gradients: no weights, no training; the baseline every network is held against.
+
+Dalal and Triggs' descriptor with the four block normalizations of each cell averaged, as Felzenszwalb et
+al. do it, so that a cell has one value an orientation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ml.protocols import EmbedderInfo, Features
+from ml.types import Crop
+
+__all__ = ["HogEmbedder"]
+
+INPUT = 128  # crop side in pixels
+POOL = 2  # pixels are averaged 2 x 2 first: finer gradients are noise and JPEG blocks
+CELL = 8  # pooled pixels a cell
+BINS = 9  # unsigned orientations
+CLIP = 0.2  # of a normalized value: one strong edge must not drown the rest
+BATCH = 32  # crops at a time, for the cache's sake
+_VERSION = "hog 1: gray, sqrt, pool 2, central differences, 8 px cells, triangular, 9 unsigned, clip 0.2"
+
+
+class HogEmbedder:
+    """8 x 8 cells of 9 orientations: 576 values."""
+
+    def __init__(self) -> None:
+        cells = INPUT // POOL // CELL
+        digest = hashlib.sha256(_VERSION.encode()).hexdigest()
+        self.info = EmbedderInfo("hog", cells * cells * BINS, INPUT, None, f"hog-{digest[:12]}")
+        ramp = 1.0 - (torch.arange(2 * CELL, dtype=torch.float32) + 0.5 - CELL).abs() / CELL
+        self._window = ramp.view(1, 1, 1, -1)
+
+    def embed(self, crops: Sequence[Crop]) -> Features:
+        """(n, 576) float32 rows of length 1. Raises ValueError for a crop of another size."""
+        for crop in crops:
+            if crop.pixels.shape != (3, INPUT, INPUT):
+                raise ValueError(f"hog takes crops of {INPUT} px, not {crop.pixels.shape}")
+        rows = np.empty((len(crops), self.info.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(crops), BATCH):
+                batch = np.stack([crop.pixels for crop in crops[start : start + BATCH]])
+                rows[start : start + BATCH] = self._describe(torch.from_numpy(batch)).numpy()
+        return Features(rows)
+
+    def _describe(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(n, 3, 128, 128) in [0, 1] -> (n, 576)."""
+        gray = (pixels * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        gray = F.avg_pool2d(gray, POOL).clamp_(min=0).sqrt_()
+        padded = F.pad(gray, (1, 1, 1, 1), mode="replicate")
+        dx = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
+        dy = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
+        # Soft binning: a gradient's magnitude goes to the two nearest orientations. The distance from a
+        # bin, in bins, is that of angles modulo pi.
+        angle = torch.atan2(dy, dx) * (BINS / math.pi)
+        centers = torch.arange(BINS, dtype=torch.float32).view(1, BINS, 1, 1)
+        distance = torch.remainder(angle - centers + BINS / 2, BINS) - BINS / 2
+        votes = (1.0 - distance.abs()).clamp_(min=0) * torch.hypot(dx, dy)
+        return self._normalize(self._gather(votes))
+
+    def _gather(self, votes: torch.Tensor) -> torch.Tensor:
+        """(n, 9, 64, 64) -> (n, 9, 8, 8): votes shared by the nearest cells, separably."""
+        n, bins, height, width = votes.shape
+        flat = votes.reshape(n * bins, 1, height, width)
+        half = CELL // 2
+        flat = F.conv2d(flat, self._window, stride=(1, CELL), padding=(0, half))
+        flat = F.conv2d(flat, self._window.transpose(2, 3), stride=(CELL, 1), padding=(half, 0))
+        return flat.view(n, bins, height // CELL, width // CELL)
+
+    @staticmethod
+    def _normalize(cells: torch.Tensor) -> torch.Tensor:
+        """Each cell by the energy of the four 2 x 2 blocks it is in, clipped, averaged; length 1."""
+        energy = F.pad(cells.square().sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+        blocks = (F.avg_pool2d(energy, 2, stride=1) * 4 + 1e-4).sqrt()
+        total = torch.zeros_like(cells)
+        for down in (0, 1):
+            for right in (0, 1):
+                block = blocks[:, :, down : down + cells.shape[2], right : right + cells.shape[3]]
+                total += (cells / block).clamp_(max=CLIP)
+        return F.normalize(total.flatten(1) + 1e-6, dim=1)

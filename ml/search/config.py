@@ -1,0 +1,46 @@
+"""How a search ranks what it finds. Chosen on a development split, stored with the index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+__all__ = ["Confidence", "SearchConfig"]
+
+Confidence = Literal["very likely", "likely", "similar shape", "weak"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """rank_by        what a view is ranked by: its cosine, or the cosine calibrated per view
+    shortlist      views, best first, that are compared cell by cell
+    cell_weight    share of the cell-by-cell cosine in the re-ranked score, in [0, 1]; 0 switches it off
+    cell_shift     cells a view may be shifted by against the photo, in each direction
+    very_likely    calibrated score from which a match is called very likely
+    likely         ... likely; between 0 and this it has a similar shape; below 0 it is weak
+    """
+
+    rank_by: Literal["cosine", "calibrated"] = "cosine"
+    shortlist: int = 200
+    cell_weight: float = 0.5
+    cell_shift: int = 1
+    very_likely: float = 0.5
+    likely: float = 0.2
+
+    def word(self, calibrated: float) -> Confidence:
+        """The word for a calibrated score (thesis 4.3.1: 0 is one false alarm in 10,000)."""
+        if calibrated >= self.very_likely:
+            return "very likely"
+        if calibrated >= self.likely:
+            return "likely"
+        return "similar shape" if calibrated >= 0 else "weak"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SearchConfig:
+        """Values a release does not know are left out, those it misses are its defaults."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
