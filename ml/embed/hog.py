@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop
@@ -53,8 +53,8 @@ class HogEmbedder:
     def _describe(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, 128, 128) in [0, 1] -> (n, 576)."""
         gray = (pixels * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-        gray = F.avg_pool2d(gray, POOL).clamp_(min=0).sqrt_()
-        padded = F.pad(gray, (1, 1, 1, 1), mode="replicate")
+        gray = functional.avg_pool2d(gray, POOL).clamp_(min=0).sqrt_()
+        padded = functional.pad(gray, (1, 1, 1, 1), mode="replicate")
         dx = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
         dy = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
         # Soft binning: a gradient's magnitude goes to the two nearest orientations. The distance from a
@@ -70,18 +70,18 @@ class HogEmbedder:
         n, bins, height, width = votes.shape
         flat = votes.reshape(n * bins, 1, height, width)
         half = CELL // 2
-        flat = F.conv2d(flat, self._window, stride=(1, CELL), padding=(0, half))
-        flat = F.conv2d(flat, self._window.transpose(2, 3), stride=(CELL, 1), padding=(half, 0))
+        flat = functional.conv2d(flat, self._window, stride=(1, CELL), padding=(0, half))
+        flat = functional.conv2d(flat, self._window.transpose(2, 3), stride=(CELL, 1), padding=(half, 0))
         return flat.view(n, bins, height // CELL, width // CELL)
 
     @staticmethod
     def _normalize(cells: torch.Tensor) -> torch.Tensor:
         """Each cell by the energy of the four 2 x 2 blocks it is in, clipped, averaged; length 1."""
-        energy = F.pad(cells.square().sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
-        blocks = (F.avg_pool2d(energy, 2, stride=1) * 4 + 1e-4).sqrt()
+        energy = functional.pad(cells.square().sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+        blocks = (functional.avg_pool2d(energy, 2, stride=1) * 4 + 1e-4).sqrt()
         total = torch.zeros_like(cells)
         for down in (0, 1):
             for right in (0, 1):
                 block = blocks[:, :, down : down + cells.shape[2], right : right + cells.shape[3]]
                 total += (cells / block).clamp_(max=CLIP)
-        return F.normalize(total.flatten(1) + 1e-6, dim=1)
+        return functional.normalize(total.flatten(1) + 1e-6, dim=1)

@@ -44,7 +44,7 @@ def fit_calibration(vectors: FloatArray, patches: FloatArray) -> Calibration:
     Raises ValueError for fewer patches: ten in the tail are the least a mean excess can be read from.
     """
     count = len(patches)
-    kept = int(round(TAIL * count))
+    kept = round(TAIL * count)
     if kept < 10:
         raise ValueError(f"calibration needs at least {int(10 / TAIL)} background patches, not {count}")
     means, edges, excesses = _tails(vectors, patches, kept)
@@ -79,7 +79,7 @@ def _tails(
 
 
 def _shared_shape(excesses: npt.NDArray[np.float32]) -> float:
-    """Of the views' excesses, each view's divided by its mean. A cosine is bounded, so it is not above 0.3."""
+    """Of the views' excesses, each view's divided by its mean; clipped, as a cosine is bounded."""
     picked = excesses[:: max(1, len(excesses) // _SHAPE_VIEWS)]
     pooled = (picked / np.maximum(picked.mean(axis=1, keepdims=True), 1e-6)).ravel()
     shape, _, _ = stats.genpareto.fit(np.maximum(pooled.astype(np.float64), 0.0), floc=0.0)

@@ -171,5 +171,3 @@ def _fsync(path: Path) -> None:
 def discard(staged: Path) -> None:
     """Remove a half-built folder."""
     shutil.rmtree(staged, ignore_errors=True)
-
-

@@ -10,7 +10,15 @@ import numpy.typing as npt
 
 from ml.types import Box, FloatArray, IntArray
 
-__all__ = ["ABSENT", "PhotoBest", "ProductRanking", "best_views", "fuse_photos", "is_truncated", "usable_photos"]
+__all__ = [
+    "ABSENT",
+    "PhotoBest",
+    "ProductRanking",
+    "best_views",
+    "fuse_photos",
+    "is_truncated",
+    "usable_photos",
+]
 
 ABSENT = -1.0  # what a product scores for a photo in which none of its views was searched: background's mean
 TOUCH = 1.0  # pixels within which a box touches the photo's border
@@ -40,20 +48,22 @@ class ProductRanking:
     rows: npt.NDArray[np.int64]
 
 
-def best_views(scores: FloatArray, products: IntArray, first_row: int, count: int) -> PhotoBest:
-    """scores (m,) of consecutive rows from `first_row`, products (m,) in [0, count) -> each one's best.
+def best_views(scores: FloatArray, products: IntArray, rows: IntArray, count: int) -> PhotoBest:
+    """scores, products in [0, count) and rows, each (m,), one a searched view -> each product's best.
 
-    A row scored -inf is not there. Of equal views the first row is taken.
+    A view scored -inf is not there. Of equal views the first is taken.
     """
     best = np.full(count, -np.inf, dtype=np.float32)
     np.maximum.at(best, products, np.asarray(scores, dtype=np.float32))
-    rows = np.full(count, -1, dtype=np.int64)
+    found = np.full(count, -1, dtype=np.int64)
     winners = np.flatnonzero((scores == best[products]) & (scores > -np.inf))[::-1]
-    rows[products[winners]] = winners + first_row
-    return PhotoBest(best, rows)
+    found[products[winners]] = rows[winners]
+    return PhotoBest(best, found)
 
 
-def fuse_photos(photos: Sequence[PhotoBest], top: int | None = None, *, absent: float = ABSENT) -> ProductRanking:
+def fuse_photos(
+    photos: Sequence[PhotoBest], top: int | None = None, *, absent: float = ABSENT
+) -> ProductRanking:
     """Sum over photos of the maximum over views (thesis eq. 3.9); each photo's view given the product is
     that photo's maximum (eq. 3.10).
 
@@ -70,9 +80,7 @@ def fuse_photos(photos: Sequence[PhotoBest], top: int | None = None, *, absent: 
 
 def is_truncated(box: Box, width: int, height: int) -> bool:
     """Whether a box touches the photo's border: then the object probably goes on beyond it."""
-    return (
-        box.x0 <= TOUCH or box.y0 <= TOUCH or box.x1 >= width - TOUCH or box.y1 >= height - TOUCH
-    )
+    return box.x0 <= TOUCH or box.y0 <= TOUCH or box.x1 >= width - TOUCH or box.y1 >= height - TOUCH
 
 
 def usable_photos(is_cut: Sequence[bool]) -> list[int]:

@@ -22,7 +22,7 @@ def quantize_cells(cells: FloatArray) -> npt.NDArray[np.int8]:
 
 
 def cell_masks(packed: npt.NDArray[np.uint8], rows: int, columns: int) -> npt.NDArray[np.float32]:
-    """(n, 128) packed 32 x 32 masks -> (n, rows, columns) float32, the share of each cell the object fills."""
+    """(n, 128) packed masks -> (n, rows, columns) float32, the share of each cell the object fills."""
     masks = np.unpackbits(packed, axis=1).reshape(-1, 1, MASK_SIDE, MASK_SIDE).astype(np.float32)
     pooled = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(masks), (rows, columns))
     return np.asarray(pooled[:, 0].numpy())
@@ -45,8 +45,14 @@ def cell_scores(
     best = torch.full((len(views),), -1.0)
     for down in range(-shift, shift + 1):
         for right in range(-shift, shift + 1):
-            of_view = (slice(max(0, -down), side_r - max(0, down)), slice(max(0, -right), side_k - max(0, right)))
-            of_photo = (slice(max(0, down), side_r + min(0, down)), slice(max(0, right), side_k + min(0, right)))
+            of_view = (
+                slice(max(0, -down), side_r - max(0, down)),
+                slice(max(0, -right), side_k - max(0, right)),
+            )
+            of_photo = (
+                slice(max(0, down), side_r + min(0, down)),
+                slice(max(0, right), side_k + min(0, right)),
+            )
             cosines = (views[:, :, of_view[0], of_view[1]] * photo[:, of_photo[0], of_photo[1]]).sum(dim=1)
             inside = weights[:, of_view[0], of_view[1]]
             weight = inside.sum(dim=(1, 2))
@@ -55,7 +61,9 @@ def cell_scores(
     return np.asarray(best.numpy())
 
 
-def blend(scores: FloatArray, shortlist: npt.NDArray[np.int64], by_cell: FloatArray, weight: float) -> FloatArray:
+def blend(
+    scores: FloatArray, shortlist: npt.NDArray[np.int64], by_cell: FloatArray, weight: float
+) -> FloatArray:
     """Scores (m,) with the shortlisted ones re-ranked: (1 - weight) * score + weight * cell score.
 
     Every other score gets the shortlist's lowest cell score, so the order among them stays and none of

@@ -1,0 +1,380 @@
+"""Onboarded models to an index generation: embed, sort by aspect, calibrate, write, verify, put in place."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ml import registry
+from ml.errors import GenerationMismatch, NoViews
+from ml.geometry.crops import crop_of_view
+from ml.protocols import EmbedderInfo
+from ml.render.shading import RENDERER_FINGERPRINT
+from ml.render.views import load_views
+from ml.search.backgrounds import background_crops
+from ml.search.calibration import ESTIMATOR, FALSE_ACCEPTS, TAIL, fit_calibration, no_match_threshold
+from ml.search.config import SearchConfig
+from ml.search.generation import (
+    camera_to_row,
+    discard,
+    pack_masks,
+    put_in_place,
+    verify_files,
+)
+from ml.search.manifest import Manifest, digest_of, write_manifest
+from ml.search.rerank import quantize_cells
+from ml.types import Array, FloatArray
+
+__all__ = [
+    "CalibrationSource",
+    "GenerationEntry",
+    "build_generation",
+    "check_fingerprints",
+    "features_of",
+    "verify_generation",
+]
+
+FEATURES_VERSION = 1
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEntry:
+    """One model: view k has the id first_view_id + k. The caller keeps ids unique and stable."""
+
+    model_id: int
+    directory: Path
+    first_view_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationSource:
+    """backgrounds  folder of photos without products; None draws patches
+    absent       folder of photos of things not in the catalog, for the no-match threshold; None takes
+                 background patches the calibration has not seen
+    patches      how many the calibration sees
+    """
+
+    backgrounds: Path | None = None
+    absent: Path | None = None
+    patches: int = 4000
+    absent_patches: int = 2000
+    seed: int = 1
+
+
+class _Table(Protocol):
+    """What a features file holds, by name."""
+
+    def __getitem__(self, name: str) -> Array: ...
+
+
+# ---- features of one model ------------------------------------------------------------------
+
+
+def features_of(directory: Path, embedder_name: str) -> Path:
+    """The features of an onboarded model's views, made if they are not there yet.
+
+    The file is named by the embedder's fingerprint and says which views it was made from, so one of
+    another network or of views rendered again is never taken. Written beside and renamed.
+    """
+    embedder = registry.embedder(embedder_name)
+    path = directory / f"features-{embedder.info.fingerprint}.npz"
+    source = digest_of(directory / "views.npz").sha256
+    if _is_current(path, source):
+        return path
+    views = load_views(directory)
+    if views.fingerprint != RENDERER_FINGERPRINT:
+        raise GenerationMismatch(
+            f"the views of {directory} were rendered by {views.fingerprint}, this is {RENDERER_FINGERPRINT}; "
+            "onboard the model again"
+        )
+    size = embedder.info.input_size
+    features = embedder.embed([crop_of_view(views, k, size) for k in range(len(views.grid))])
+    content: dict[str, Any] = {
+        "version": np.int64(FEATURES_VERSION),
+        "views": np.array(source),
+        "vectors": features.vectors.astype(np.float16),
+        "aspects": views.aspects.astype(np.float64),
+        "angles": np.array([(view.azimuth, view.elevation) for view in views.grid], dtype=np.float64),
+        "cameras": np.stack([camera_to_row(camera) for camera in views.cameras]),
+        "masks": pack_masks(views.masks),
+    }
+    if features.cells is not None:
+        content["cells"] = quantize_cells(features.cells)
+    _save(path, content)
+    return path
+
+
+def _is_current(path: Path, source: str) -> bool:
+    try:
+        with np.load(path, allow_pickle=False) as table:
+            return int(table["version"]) == FEATURES_VERSION and str(table["views"]) == source
+    except (OSError, ValueError, KeyError, EOFError):
+        return False
+
+
+def _save(path: Path, content: dict[str, Any]) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.tmp-", suffix=".npz")
+    staged = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **content)
+        staged.chmod(0o644)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+# ---- the generation -------------------------------------------------------------------------
+
+
+def build_generation(
+    entries: Sequence[GenerationEntry],
+    out: Path,
+    *,
+    embedder_name: str = registry.DEFAULT_EMBEDDER,
+    adapter_name: str = "identity",
+    config: SearchConfig | None = None,
+    calibration: CalibrationSource | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Build a generation of these models in the new folder `out`, verified before it stands there.
+
+    progress(stage, done, total) with the stages embedding, writing, calibrating, verifying.
+    Raises NoViews without entries, ValueError where ids repeat, FileExistsError where `out` exists,
+    GenerationMismatch where a model was rendered by another renderer.
+    """
+    tell = progress or _silent
+    if out.exists():
+        raise FileExistsError(f"{out} exists; a generation is never overwritten, choose another folder")
+    embedder, adapter = registry.embedder(embedder_name), registry.adapter(adapter_name)
+    tables = _embed_all(entries, embedder_name, tell)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staged = out.parent / f"{out.name}.tmp-{uuid.uuid4().hex[:8]}"
+    staged.mkdir()
+    try:
+        vectors = _write_rows(staged, entries, tables, embedder.info, tell)
+        source = calibration or CalibrationSource()
+        fitted, threshold = _calibrate(staged, vectors, embedder_name, adapter_name, source, tell)
+        manifest = Manifest(
+            embedder=embedder_name,
+            embedder_fingerprint=embedder.info.fingerprint,
+            adapter=adapter_name,
+            adapter_fingerprint=adapter.fingerprint,
+            renderer_fingerprint=RENDERER_FINGERPRINT,
+            dim=embedder.info.dim,
+            cells=embedder.info.cells,
+            grid=_grid(tables[0]),
+            models=len(entries),
+            views=len(vectors),
+            calibration=fitted,
+            no_match=threshold,
+            search=config or SearchConfig(),
+            files={},
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        del vectors
+        names = sorted(path.name for path in staged.iterdir())
+        manifest = replace(manifest, files={name: digest_of(staged / name) for name in names})
+        write_manifest(manifest, staged)
+        tell("verifying", 0, 1)
+        verify_files(staged)
+        put_in_place(staged, out)
+        tell("verifying", 1, 1)
+    finally:
+        discard(staged)
+    return manifest
+
+
+def verify_generation(path: Path) -> Manifest:
+    """Read every byte of a generation and check what made it.
+
+    Raises GenerationCorrupt where a file is missing, truncated or altered, GenerationMismatch where it
+    was built with another embedder, renderer or adapter than this release has.
+    """
+    manifest = verify_files(path)
+    check_fingerprints(manifest)
+    return manifest
+
+
+def check_fingerprints(manifest: Manifest, *, embedder_name: str | None = None) -> None:
+    """Raises GenerationMismatch with what to run. embedder_name: the one to search with; None takes the
+    manifest's."""
+    way_out = "run manage.py build_index"
+    wanted = embedder_name or manifest.embedder
+    made_by = [
+        ("embedder", manifest.embedder_fingerprint, registry.embedder(wanted).info.fingerprint),
+        ("adapter", manifest.adapter_fingerprint, registry.adapter(manifest.adapter).fingerprint),
+        ("renderer", manifest.renderer_fingerprint, RENDERER_FINGERPRINT),
+    ]
+    for kind, built, present in made_by:
+        if built != present:
+            raise GenerationMismatch(f"the index was built with {kind} {built}, this is {present}; {way_out}")
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress nobody asked for."""
+
+
+def _embed_all(entries: Sequence[GenerationEntry], embedder_name: str, tell: Progress) -> list[Path]:
+    if not entries:
+        raise NoViews("an index needs at least one model with views; import some products first")
+    if len({entry.model_id for entry in entries}) < len(entries):
+        raise ValueError("two entries have the same model id; each model is indexed once")
+    paths = []
+    for done, entry in enumerate(entries):
+        tell("embedding", done, len(entries))
+        paths.append(features_of(entry.directory, embedder_name))
+    tell("embedding", len(entries), len(entries))
+    return paths
+
+
+def _grid(table: Path) -> tuple[tuple[float, float], ...]:
+    with np.load(table, allow_pickle=False) as content:
+        angles = np.degrees(content["angles"])
+    return tuple((round(float(azimuth), 6), round(float(elevation), 6)) for azimuth, elevation in angles)
+
+
+def _write_rows(
+    staged: Path,
+    entries: Sequence[GenerationEntry],
+    tables: Sequence[Path],
+    info: EmbedderInfo,
+    tell: Progress,
+) -> npt.NDArray[np.float16]:
+    """Scatter every model's rows to their place in aspect order; only one model's are in memory."""
+    aspects = np.concatenate([_read(path, "aspects") for path in tables])
+    counts = [len(_read(path, "aspects")) for path in tables]
+    view_ids = np.concatenate(
+        [entry.first_view_id + np.arange(n) for entry, n in zip(entries, counts, strict=True)]
+    ).astype(np.int64)
+    if len(np.unique(view_ids)) < len(view_ids):
+        raise ValueError(
+            "two views have the same id; give each model a first_view_id with room for its views"
+        )
+    model_ids = np.repeat(np.array([entry.model_id for entry in entries], dtype=np.int64), counts)
+    log_aspects = np.log(aspects)
+    order = np.lexsort((view_ids, log_aspects))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    for name, column in [
+        ("aspects", aspects),
+        ("log_aspects", log_aspects),
+        ("view_ids", view_ids),
+        ("model_ids", model_ids),
+    ]:
+        np.save(staged / f"{name}.npy", column[order])
+    return _scatter(staged, tables, place, counts, info, tell)
+
+
+def _scatter(
+    staged: Path,
+    tables: Sequence[Path],
+    place: npt.NDArray[np.int64],
+    counts: Sequence[int],
+    info: EmbedderInfo,
+    tell: Progress,
+) -> npt.NDArray[np.float16]:
+    n = len(place)
+    shapes: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "vectors": (np.float16, (n, info.dim)),
+        "angles": (np.float64, (n, 2)),
+        "cameras": (np.float64, (n, 22)),
+        "masks": (np.uint8, (n, 128)),
+    }
+    if info.cells:
+        shapes["cells"] = (np.int8, (n, *info.cells))
+    maps = {
+        name: np.lib.format.open_memmap(staged / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        for name, (dtype, shape) in shapes.items()
+    }
+    start = 0
+    for done, (path, count) in enumerate(zip(tables, counts, strict=True)):
+        tell("writing", done, len(tables))
+        with np.load(path, allow_pickle=False) as content:
+            for name, rows in maps.items():
+                rows[place[start : start + count]] = content[name]
+        start += count
+    for rows in maps.values():
+        rows.flush()
+    tell("writing", len(tables), len(tables))
+    return cast("npt.NDArray[np.float16]", maps["vectors"])
+
+
+def _read(path: Path, name: str) -> Array:
+    with np.load(path, allow_pickle=False) as content:
+        return np.asarray(content[name])
+
+
+# ---- calibration ----------------------------------------------------------------------------
+
+
+def _calibrate(
+    staged: Path,
+    vectors: npt.NDArray[np.float16],
+    embedder_name: str,
+    adapter_name: str,
+    source: CalibrationSource,
+    tell: Progress,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    tell("calibrating", 0, 2)
+    patches, drawn_from = _patches(
+        embedder_name, adapter_name, source.patches, source.seed, source.backgrounds
+    )
+    fitted = fit_calibration(cast("FloatArray", vectors), patches)
+    np.save(staged / "calibration.npy", fitted.lines)
+    tell("calibrating", 1, 2)
+    folder = source.absent or source.backgrounds
+    absent, absent_from = _patches(
+        embedder_name, adapter_name, source.absent_patches, source.seed + 1, folder
+    )
+    threshold = no_match_threshold(cast("FloatArray", vectors), fitted.lines, absent)
+    tell("calibrating", 2, 2)
+    calibration = {
+        "estimator": ESTIMATOR,
+        "tail": TAIL,
+        "shape": fitted.shape,
+        "patches": fitted.patches,
+        "source": drawn_from,
+        "seed": source.seed,
+    }
+    no_match = {
+        "threshold": threshold,
+        "false_accepts": FALSE_ACCEPTS,
+        "patches": len(absent),
+        "source": absent_from,
+        "of": "photos of things not in the catalog" if source.absent else "background patches",
+    }
+    return calibration, no_match
+
+
+@lru_cache(maxsize=4)
+def _patches(
+    embedder_name: str, adapter_name: str, count: int, seed: int, folder: Path | None
+) -> tuple[FloatArray, str]:
+    """Adapted descriptors (count, d) of background patches; the same for every build of a process."""
+    embedder = registry.embedder(embedder_name)
+    crops, name = background_crops(count, embedder.info.input_size, seed=seed, folder=folder)
+    rows = [embedder.embed(batch).vectors for batch in _batches(crops, 128)]
+    return registry.adapter(adapter_name).adapt(np.concatenate(rows)), name
+
+
+def _batches(crops: Iterable[Any], size: int) -> Iterable[list[Any]]:
+    batch: list[Any] = []
+    for crop in crops:
+        batch.append(crop)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

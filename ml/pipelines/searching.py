@@ -1,0 +1,302 @@
+"""Photos of one object in, products out: look, match, fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ml import registry
+from ml.errors import BadBox, NoViews
+from ml.geometry.boxes import clip
+from ml.geometry.crops import crop_photo
+from ml.pipelines.indexing import check_fingerprints
+from ml.protocols import Adapter, Detector, Embedder, Features
+from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
+from ml.search.config import SearchConfig
+from ml.search.library import Library, Scored
+from ml.search.ranking import (
+    PhotoBest,
+    ProductRanking,
+    best_views,
+    fuse_photos,
+    is_truncated,
+    usable_photos,
+)
+from ml.search.rerank import blend, cell_masks, cell_scores
+from ml.types import Box, Detection, FloatArray, Photo, Pose, View
+
+__all__ = ["Match", "PhotoQuery", "PoseFitter", "QueryInfo", "SearchAnswer", "Searcher"]
+
+LEAST_SIDE = 2.0  # pixels a box must measure in each direction
+
+Clock = dict[str, float]
+
+
+class PoseFitter(Protocol):
+    def __call__(self, photo: Photo, box: Box, directory: Path, view: View) -> Pose | None:
+        """The pose of the model in `directory`, seen about from `view`, so that it fills `box`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Searched:
+    """One photo, matched: what was scored, what views are ranked by (m,), and each product's best."""
+
+    scored: Scored
+    ranked: FloatArray
+    best: PhotoBest
+
+
+class Searcher:
+    """An opened index with the network that made it. Made once a process; not shared between threads."""
+
+    def __init__(
+        self,
+        library: Library,
+        embedder: Embedder,
+        adapter: Adapter,
+        detector: Detector,
+        *,
+        config: SearchConfig | None = None,
+        fit_pose: PoseFitter | None = None,
+    ) -> None:
+        self.library = library
+        self.config = config or library.manifest.search
+        self._embedder = embedder
+        self._adapter = adapter
+        self._detector = detector
+        self._fit_pose = fit_pose
+
+    @classmethod
+    def open(
+        cls,
+        generation: Path,
+        *,
+        embedder_name: str | None = None,
+        appended: Sequence[Path] = (),
+        detector_name: str = "saliency",
+        config: SearchConfig | None = None,
+        fit_pose: PoseFitter | None = None,
+    ) -> Searcher:
+        """Memory-map a generation, and the small ones appended to it.
+
+        config: None takes the one stored with the generation.
+        Raises GenerationCorrupt where a file is missing or short, GenerationMismatch where the generation
+        was built with another embedder, renderer or adapter; both say what to run.
+        """
+        library = Library.open([generation, *appended])
+        for opened in library.generations:
+            check_fingerprints(opened.manifest, embedder_name=embedder_name)
+        return cls(
+            library,
+            registry.embedder(embedder_name or library.manifest.embedder),
+            registry.adapter(library.manifest.adapter),
+            registry.detector(detector_name),
+            config=config,
+            fit_pose=fit_pose,
+        )
+
+    def detect(self, photo: Photo) -> list[Detection]:
+        """Objects that stand out, best first; may be empty."""
+        return self._detector.detect(photo)
+
+    def search(
+        self,
+        queries: Sequence[PhotoQuery],
+        *,
+        tau: float = 0.9,
+        top: int = 10,
+        withdrawn: frozenset[int] = frozenset(),
+        model_directory: Callable[[int], Path] | None = None,
+        on_stage: Callable[[str], None] | None = None,
+        pose_top: int = 5,
+    ) -> SearchAnswer:
+        """Products for one or several photos of one object, best first.
+
+        withdrawn: models never to be returned. model_directory: where a model was onboarded to, for the
+        pose; None leaves poses out. on_stage is told "looking", "matching", "fitting".
+        Raises BadBox for a box outside its photo, ValueError without a photo or for tau outside (0, 1].
+        """
+        if not queries:
+            raise ValueError("a search needs at least one photo")
+        tell = on_stage or _silent
+        clock: Clock = {}
+        tell("looking")
+        with _timed(clock, "looking"):
+            infos, features = self._look(queries, clock)
+        tell("matching")
+        with _timed(clock, "matching"):
+            used = [index for index, info in enumerate(infos) if info.is_used]
+            try:
+                searched = self._match(infos, features, used, tau, withdrawn, clock)
+            except NoViews:
+                return SearchAnswer(tuple(infos), (), tau, False, True, clock)
+            ranking = fuse_photos([photo.best for photo in searched], top)
+            matches = self._matches(ranking, searched, used)
+        tell("fitting")
+        with _timed(clock, "fitting"):
+            if model_directory is not None:
+                matches = self._fit(matches, queries, infos, model_directory, pose_top)
+        best = max(float(photo.scored.calibrated.max()) for photo in searched)
+        return SearchAnswer(
+            queries=tuple(infos),
+            matches=tuple(matches),
+            tau_used=min(photo.scored.tau for photo in searched),
+            widened=any(photo.scored.is_widened for photo in searched),
+            no_match=best < self.library.manifest.no_match_threshold,
+            seconds=clock,
+        )
+
+    # ---- looking ------------------------------------------------------------------------
+
+    def _look(self, queries: Sequence[PhotoQuery], clock: Clock) -> tuple[list[QueryInfo], Features]:
+        with _timed(clock, "detect"):
+            infos = [self._find(query) for query in queries]
+        usable = usable_photos([is_truncated(info.box, *info.photo_size) for info in infos])
+        infos = [replace(info, is_used=index in usable) for index, info in enumerate(infos)]
+        with _timed(clock, "embed"):
+            size = self._embedder.info.input_size
+            crops = [
+                crop_photo(query.photo, info.box, size) for query, info in zip(queries, infos, strict=True)
+            ]
+            features = self._embedder.embed(crops)
+            adapted = Features(self._adapter.adapt(features.vectors), features.cells)
+        return infos, adapted
+
+    def _find(self, query: PhotoQuery) -> QueryInfo:
+        photo = query.photo
+        size = (photo.width, photo.height)
+        if query.box is not None:
+            return QueryInfo(_checked(query.box, photo), (), size, "shopper")
+        detections = tuple(self.detect(photo))
+        if detections:
+            return QueryInfo(detections[0].box, detections, size, "found")
+        return QueryInfo(photo.full_box, (), size, "whole")
+
+    # ---- matching -----------------------------------------------------------------------
+
+    def _match(
+        self,
+        infos: Sequence[QueryInfo],
+        features: Features,
+        used: Sequence[int],
+        tau: float,
+        withdrawn: frozenset[int],
+        clock: Clock,
+    ) -> list[_Searched]:
+        live = self.library.live_rows(withdrawn)
+        searched = []
+        for index in used:
+            with _timed(clock, "search"):
+                scored = self.library.score(features.vectors[index], infos[index].box.aspect, tau, live)
+                by_cosine = self.config.rank_by == "cosine"
+                ranked: FloatArray = scored.cosines if by_cosine else scored.calibrated
+            with _timed(clock, "rerank"):
+                if features.cells is not None:
+                    ranked = self._rerank(scored, ranked, features.cells[index])
+            with _timed(clock, "search"):
+                best = best_views(ranked, scored.products, scored.rows, len(self.library.model_ids))
+            searched.append(_Searched(scored, ranked, best))
+        return searched
+
+    def _rerank(self, scored: Scored, ranked: FloatArray, cells: FloatArray) -> FloatArray:
+        config = self.config
+        if config.cell_weight <= 0 or config.shortlist <= 0:
+            return ranked
+        shortlist = np.arange(len(ranked))
+        if len(ranked) > config.shortlist:
+            shortlist = np.sort(np.argpartition(-ranked, config.shortlist)[: config.shortlist])
+        stored = self.library.cells(scored.rows[shortlist])
+        if stored is None:
+            return ranked
+        masks = cell_masks(stored[1], *cells.shape[1:])
+        by_cell = cell_scores(cells, stored[0], masks, shift=config.cell_shift)
+        return blend(ranked, shortlist, by_cell, config.cell_weight)
+
+    def _matches(
+        self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int]
+    ) -> list[Match]:
+        matches = []
+        for product, total, rows in zip(ranking.products, ranking.scores, ranking.rows, strict=True):
+            views = tuple(
+                self._photo_view(photo, int(row), index)
+                for photo, row, index in zip(searched, rows, used, strict=True)
+                if row >= 0
+            )
+            first = views[0]
+            matches.append(
+                Match(
+                    model_id=int(self.library.model_ids[product]),
+                    view_id=first.view_id,
+                    view=first.view,
+                    score=first.score,
+                    calibrated=first.calibrated,
+                    confidence=self.config.word(max(view.calibrated for view in views)),
+                    total=float(total),
+                    views=views,
+                )
+            )
+        return matches
+
+    def _photo_view(self, searched: _Searched, row: int, photo: int) -> PhotoView:
+        at = int(np.searchsorted(searched.scored.rows, row))
+        return PhotoView(
+            photo,
+            self.library.view_id(row),
+            self.library.view(row),
+            float(searched.scored.cosines[at]),
+            float(searched.scored.calibrated[at]),
+        )
+
+    # ---- fitting ------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        matches: Sequence[Match],
+        queries: Sequence[PhotoQuery],
+        infos: Sequence[QueryInfo],
+        model_directory: Callable[[int], Path],
+        pose_top: int,
+    ) -> list[Match]:
+        fit = self._fit_pose
+        if fit is None:
+            return list(matches)
+        fitted = []
+        for match in matches[:pose_top]:
+            photo = match.views[0].photo
+            directory = model_directory(match.model_id)
+            pose = fit(queries[photo].photo, infos[photo].box, directory, match.view)
+            fitted.append(replace(match, pose=pose))
+        return [*fitted, *matches[pose_top:]]
+
+
+def _checked(box: Box, photo: Photo) -> Box:
+    """The part of a box inside its photo. Raises BadBox where there is none."""
+    if not np.isfinite(box.as_tuple()).all() or box.width <= 0 or box.height <= 0:
+        raise BadBox(f"the box {box.as_tuple()} is empty or inverted; its edges are x0 < x1, y0 < y1")
+    inside = clip(box, photo.width, photo.height)
+    if inside.width < LEAST_SIDE or inside.height < LEAST_SIDE:
+        raise BadBox(
+            f"the box {box.as_tuple()} has no area inside the photo of {photo.width} x {photo.height} "
+            "pixels; draw it around the object"
+        )
+    return inside
+
+
+def _silent(stage: str) -> None:
+    """Nobody follows the stages."""
+
+
+@contextmanager
+def _timed(clock: Clock, name: str) -> Iterator[None]:
+    """Add the seconds spent inside to the clock's entry."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        clock[name] = clock.get(name, 0.0) + time.perf_counter() - start

@@ -1,0 +1,151 @@
+"""What one search looks through: an index generation, and the small ones appended since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ml.errors import NoViews
+from ml.search.aspect import aspect_slice, widen
+from ml.search.generation import Generation, open_generation
+from ml.search.manifest import Manifest
+from ml.search.scan import ExactScan
+from ml.types import Camera, FloatArray, View
+
+__all__ = ["Library", "Scored"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """The views searched for one crop, each array (m,).
+
+    rows        int64, global row: position in the generations laid end to end
+    cosines     float32
+    calibrated  float32
+    products    int64, index into `Library.model_ids`
+    tau         the factor that was used, is_widened where it is not the one asked for
+    """
+
+    rows: npt.NDArray[np.int64]
+    cosines: npt.NDArray[np.float32]
+    calibrated: npt.NDArray[np.float32]
+    products: npt.NDArray[np.int64]
+    tau: float
+    is_widened: bool
+
+
+class Library:
+    """Generations searched together. A model in several of them is taken from the last."""
+
+    def __init__(self, generations: Sequence[Generation]) -> None:
+        self.generations = tuple(generations)
+        self._scans = [ExactScan(generation.vectors) for generation in generations]
+        self._offsets = np.cumsum([0, *(len(generation) for generation in generations)])
+        ids = np.concatenate([generation.model_ids for generation in generations])
+        self.model_ids, products = np.unique(ids, return_inverse=True)
+        last = np.full(len(self.model_ids), -1)
+        self._products: list[npt.NDArray[np.int64]] = []
+        for index, (start, stop) in enumerate(zip(self._offsets[:-1], self._offsets[1:], strict=True)):
+            self._products.append(products[start:stop].astype(np.int64))
+            last[self._products[-1]] = index
+        self._is_current = [last[found] == index for index, found in enumerate(self._products)]
+
+    @classmethod
+    def open(cls, folders: Iterable[Path]) -> Library:
+        """Memory-mapped. Raises GenerationCorrupt."""
+        return cls([open_generation(folder) for folder in folders])
+
+    def __len__(self) -> int:
+        return int(self._offsets[-1])
+
+    @property
+    def manifest(self) -> Manifest:
+        """The main generation's."""
+        return self.generations[0].manifest
+
+    def live_rows(self, withdrawn: frozenset[int]) -> list[npt.NDArray[np.bool_]]:
+        """For each generation, (n,) bool: the views a search may return."""
+        if not withdrawn:
+            return self._is_current
+        is_out = np.isin(self.model_ids, np.fromiter(withdrawn, dtype=np.int64))
+        return [
+            current & ~is_out[products]
+            for current, products in zip(self._is_current, self._products, strict=True)
+        ]
+
+    def score(
+        self, vector: FloatArray, aspect: float, tau: float, live: Sequence[npt.NDArray[np.bool_]]
+    ) -> Scored:
+        """Every live view whose aspect is within a factor tau of the crop's, scored exactly.
+
+        Where none is, tau is widened until one is. Raises NoViews where no view is live at all.
+        """
+        if not any(mask.any() for mask in live):
+            raise NoViews("the index holds no view to compare with; import products and build it")
+        slices, used = self._slices(aspect, tau, live)
+        rows, cosines, calibrated, products = [], [], [], []
+        for index, (found, mask) in enumerate(zip(slices, live, strict=True)):
+            generation = self.generations[index]
+            scores = self._scans[index].scores(vector, found)
+            lines = generation.calibration[found]
+            keep = mask[found]
+            picked: slice | npt.NDArray[np.bool_] = slice(None) if keep.all() else keep
+            rows.append(np.arange(found.start, found.stop)[picked] + self._offsets[index])
+            cosines.append(scores[picked])
+            calibrated.append((scores * lines[:, 0] + lines[:, 1])[picked])
+            products.append(self._products[index][found][picked])
+        return Scored(
+            np.concatenate(rows),
+            np.concatenate(cosines),
+            np.concatenate(calibrated),
+            np.concatenate(products),
+            used,
+            used != tau,
+        )
+
+    def _slices(
+        self, aspect: float, tau: float, live: Sequence[npt.NDArray[np.bool_]]
+    ) -> tuple[list[slice], float]:
+        """One slice a generation, of one tau: the given one, or the first wider that holds a live view."""
+        used = tau
+        while True:
+            slices = [
+                aspect_slice(generation.log_aspects, aspect, used, aspects=generation.aspects)
+                for generation in self.generations
+            ]
+            if any(mask[found].any() for mask, found in zip(live, slices, strict=True)):
+                return slices, used
+            used = min(
+                widen(generation.log_aspects[mask], aspect, used, aspects=generation.aspects[mask])[1]
+                for generation, mask in zip(self.generations, live, strict=True)
+                if mask.any()
+            )
+
+    def locate(self, row: int) -> tuple[Generation, int]:
+        """The generation a global row lies in, and its row there."""
+        index = int(np.searchsorted(self._offsets, row, side="right")) - 1
+        return self.generations[index], int(row - self._offsets[index])
+
+    def view(self, row: int) -> View:
+        generation, local = self.locate(row)
+        return generation.view(local)
+
+    def view_id(self, row: int) -> int:
+        generation, local = self.locate(row)
+        return int(generation.view_ids[local])
+
+    def camera(self, row: int) -> Camera:
+        generation, local = self.locate(row)
+        return generation.camera(local)
+
+    def cells(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8]] | None:
+        """Cells (m, c, r, k) and packed masks (m, 128) of global rows; None where there are no cells."""
+        if any(generation.cells is None for generation in self.generations):
+            return None
+        found = [self.locate(int(row)) for row in rows]
+        cells = [generation.cells[local] for generation, local in found if generation.cells is not None]
+        return np.stack(cells), np.stack([generation.masks[local] for generation, local in found])
