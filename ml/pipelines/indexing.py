@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ml import registry
 from ml.errors import GenerationMismatch, NoViews
 from ml.geometry.crops import crop_of_view
+from ml.pipelines.progress import Progress, silent
 from ml.protocols import EmbedderInfo
 from ml.render.shading import RENDERER_FINGERPRINT
 from ml.render.views import load_views
@@ -45,7 +46,6 @@ __all__ = [
 ]
 
 FEATURES_VERSION = 1
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def build_generation(
     Raises NoViews without entries, ValueError where ids repeat, FileExistsError where `out` exists,
     GenerationMismatch where a model was rendered by another renderer.
     """
-    tell = progress or _silent
+    tell = progress or silent
     if out.exists():
         raise FileExistsError(f"{out} exists; a generation is never overwritten, choose another folder")
     embedder, adapter = registry.embedder(embedder_name), registry.adapter(adapter_name)
@@ -220,10 +220,6 @@ def check_fingerprints(manifest: Manifest, *, embedder_name: str | None = None) 
     for kind, built, present in made_by:
         if built != present:
             raise GenerationMismatch(f"the index was built with {kind} {built}, this is {present}; {way_out}")
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Progress nobody asked for."""
 
 
 def _embed_all(entries: Sequence[GenerationEntry], embedder_name: str, tell: Progress) -> list[Path]:

@@ -1,0 +1,210 @@
+"""One command that says how good the matching is: galleries and queries in, scores out."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ml.errors import NoViews, ShapelensError
+from ml.evaluation.metrics import Scores, score_ranking
+from ml.evaluation.queries import Query, relevant_ids
+from ml.geometry.boxes import iou
+from ml.pipelines.galleries import VIEW_IDS_A_MODEL, BuiltGallery, IndexOptions, build_gallery
+from ml.pipelines.photos import open_photo
+from ml.pipelines.progress import Progress, silent
+from ml.pipelines.searching import Match, PhotoQuery, SearchAnswer, Searcher
+from ml.search.config import SearchConfig
+from ml.types import Box
+
+__all__ = ["EvaluateOptions", "Evaluation", "QueryResult", "Ranked", "evaluate"]
+
+FOUND = 0.5  # IoU with the true box above which a detected box counts
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOptions:
+    """top: products listed a query (the scores see the whole ranking); config: None takes the index's."""
+
+    top: int = 10
+    tau: float = 0.9
+    exclude_categories: tuple[str, ...] = ()
+    index: IndexOptions = field(default_factory=IndexOptions)
+    config: SearchConfig | None = None
+    cache: Path | None = None
+    with_pose: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One product of a query's list; at: its place in the gallery; view: index of its best view."""
+
+    at: int
+    view: int
+    score: float
+    calibrated: float
+    azimuth_deg: float
+    elevation_deg: float
+    box: Box
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """exact, product, category: scores at each level, None where the query or the gallery has none.
+
+    is_found: False where the detected box misses the true one; then every score is 0.
+    """
+
+    query: Query
+    box: Box | None
+    ranked: tuple[Ranked, ...]
+    exact: Scores
+    product: Scores | None
+    category: Scores | None
+    is_found: bool
+    no_match: bool
+    widened: bool
+    best_calibrated: float
+    silhouette_iou: float | None
+    seconds: dict[str, float]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    results: tuple[QueryResult, ...]
+    gallery: BuiltGallery
+    options: EvaluateOptions
+    build_seconds: float
+    search_seconds: float
+
+
+def evaluate(
+    galleries: Sequence[Path],
+    queries: Sequence[Query],
+    options: EvaluateOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Index the galleries (from the cache where they are there), then search every query through `Searcher`.
+
+    Raises BadSource for a gallery that can't be opened, NoViews where no model came in.
+    """
+    options = options or EvaluateOptions()
+    tell = progress or silent
+    if options.cache is None:
+        with tempfile.TemporaryDirectory(prefix="shapelens-evaluate-") as folder:
+            return _evaluate(galleries, queries, options, Path(folder), tell)
+    return _evaluate(galleries, queries, options, options.cache, tell)
+
+
+def _evaluate(
+    galleries: Sequence[Path], queries: Sequence[Query], options: EvaluateOptions, cache: Path, tell: Progress
+) -> Evaluation:
+    start = time.perf_counter()
+    built = build_gallery(
+        galleries,
+        cache,
+        exclude_categories=options.exclude_categories,
+        options=options.index,
+        progress=tell,
+    )
+    searcher = Searcher.open(built.generation, embedder_name=options.index.embedder, config=options.config)
+    ready = time.perf_counter()
+    results = []
+    for done, query in enumerate(queries):
+        tell("searching", done, len(queries))
+        results.append(_run(searcher, query, built, options))
+    tell("searching", len(queries), len(queries))
+    return Evaluation(tuple(results), built, options, ready - start, time.perf_counter() - ready)
+
+
+def _run(searcher: Searcher, query: Query, built: BuiltGallery, options: EvaluateOptions) -> QueryResult:
+    start = time.perf_counter()
+    try:
+        answer = _search(searcher, query, built, options)
+    except NoViews:
+        raise
+    except ShapelensError as error:
+        return _failed(query, str(error))
+    used = next(index for index, info in enumerate(answer.queries) if info.is_used)
+    is_found = _is_found(query, answer)
+    right = relevant_ids(query, built.items)
+    ranks = [match.model_id for match in answer.matches]
+    return QueryResult(
+        query=query,
+        box=answer.queries[used].box,
+        ranked=tuple(
+            _ranked(match, answer, match.model_id in right) for match in answer.matches[: options.top]
+        ),
+        exact=score_ranking([is_found and at in right for at in ranks]),
+        product=_coarse(query.product, [item.product for item in built.items], ranks, is_found=is_found),
+        category=_coarse(query.category, [item.category for item in built.items], ranks, is_found=is_found),
+        is_found=is_found,
+        no_match=answer.no_match,
+        widened=answer.widened,
+        best_calibrated=max((match.calibrated for match in answer.matches), default=-math.inf),
+        silhouette_iou=_silhouette(answer),
+        seconds={**answer.seconds, "total": time.perf_counter() - start},
+    )
+
+
+def _search(searcher: Searcher, query: Query, built: BuiltGallery, options: EvaluateOptions) -> SearchAnswer:
+    photos = [open_photo(path) for path in query.photos]
+    asked = [
+        PhotoQuery(photo, photo.full_box if isinstance(box, str) else box)
+        for photo, box in zip(photos, query.boxes, strict=True)
+    ]
+    return searcher.search(
+        asked,
+        tau=options.tau,
+        top=len(built.items),
+        model_directory=built.directories.__getitem__ if options.with_pose else None,
+        pose_top=1,
+    )
+
+
+def _is_found(query: Query, answer: SearchAnswer) -> bool:
+    """Whether no detected box misses its true box."""
+    return all(
+        given is not None or true is None or iou(info.box, true) > FOUND
+        for given, true, info in zip(query.boxes, query.true_boxes, answer.queries, strict=True)
+    )
+
+
+def _coarse(wanted: str, of_gallery: Sequence[str], ranks: Sequence[int], *, is_found: bool) -> Scores | None:
+    """Scores by a coarser word than the product itself; None where the gallery does not know the word."""
+    word = wanted.casefold()
+    words = [name.casefold() for name in of_gallery]
+    if not word or word not in words:
+        return None
+    return score_ranking([is_found and words[at] == word for at in ranks])
+
+
+def _ranked(match: Match, answer: SearchAnswer, is_right: bool) -> Ranked:
+    photo = match.views[0].photo
+    return Ranked(
+        at=match.model_id,
+        view=match.view_id % VIEW_IDS_A_MODEL,
+        score=match.score,
+        calibrated=match.calibrated,
+        azimuth_deg=math.degrees(match.view.azimuth),
+        elevation_deg=math.degrees(match.view.elevation),
+        box=answer.queries[photo].box,
+        is_right=is_right,
+    )
+
+
+def _silhouette(answer: SearchAnswer) -> float | None:
+    pose = answer.matches[0].pose if answer.matches else None
+    return pose.silhouette_iou if pose is not None else None
+
+
+def _failed(query: Query, reason: str) -> QueryResult:
+    """A photo that can't be read scores 0 everywhere and says why."""
+    nothing = Scores(0.0, 0.0, 0.0, 0.0, 0.0)
+    return QueryResult(query, None, (), nothing, None, None, False, True, False, -math.inf, None, {}, reason)
