@@ -1,0 +1,185 @@
+"""Color and normal of a mesh where a ray meets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ml.geometry.normals import corner_normals
+from ml.types import BoolArray, Material, Mesh
+
+__all__ = ["INVISIBLE", "Surfaces", "is_visible"]
+
+INVISIBLE = 0.1  # alpha below which a part is left out
+CUTOUT = 0.5  # of a texture's largest alpha: texels below let rays through
+TEXTURE_SIDE = 1024  # pixels: more can't be seen in a view
+LEVELS = 11  # of a texture pyramid, 1024 down to 1
+
+Indices = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+def is_visible(mesh: Mesh) -> BoolArray:
+    """(f,) faces of parts that can be seen; all of them where none could."""
+    shown = np.array([_opacity(material) >= INVISIBLE for material in mesh.materials])
+    faces: BoolArray = shown[mesh.face_material]
+    return faces if faces.any() else np.ones(len(mesh.faces), np.bool_)
+
+
+class Surfaces:
+    """Lookups by face and corner weights (u of the second corner, v of the third).
+
+    has_cutouts  some texture lets rays through
+    """
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._normals = corner_normals(mesh.vertices, mesh.faces)
+        self._material = mesh.face_material.astype(np.int32)
+        textured = [mesh.uv is not None and m.texture is not None and m.texture.size > 0 for m in mesh.materials]
+        self._plain = np.stack([_plain_color(material) for material in mesh.materials])
+        self._is_textured = np.array(textured)
+        self._atlas: _Atlas | None = None
+        self.has_cutouts = False
+        if any(textured) and mesh.uv is not None:
+            self._atlas = _Atlas.of(mesh.materials, textured)
+            self._uv = mesh.uv
+            self._density = _texel_density(mesh, self._atlas)
+            self.has_cutouts = bool(self._atlas.cutoff.any())
+
+    def normals(self, face: Indices, corner: Floats, direction: Floats) -> Floats:
+        """(m, 3) unit normals that face against (m, 3) ray directions."""
+        normal = _interpolate(self._normals, face, corner)
+        normal /= np.maximum(np.sqrt(np.einsum("ij,ij->i", normal, normal)), 1e-12)[:, None]
+        away = np.einsum("ij,ij->i", normal, direction) > 0
+        np.negative(normal, out=normal, where=away[:, None])
+        return normal
+
+    def colors(self, face: Indices, corner: Floats, depth: Floats, focal: float) -> Pixels:
+        """(m, 3) sRGB of the texel a pixel at (m,) depth covers; focal in pixels."""
+        material = self._material[face]
+        colors = self._plain[material]
+        if self._atlas is not None:
+            rows = np.flatnonzero(self._is_textured[material])
+            if len(rows):
+                texels = self._texels(face[rows], corner[rows], depth[rows], focal)
+                colors[rows] = texels[:, :3]
+        return colors
+
+    def is_open(self, face: Indices, corner: Floats, depth: Floats, focal: float) -> BoolArray:
+        """(m,) whether the texel there lets the ray through."""
+        result = np.zeros(len(face), np.bool_)
+        if self._atlas is not None:
+            rows = np.flatnonzero(self._atlas.cutoff[self._material[face]] > 0)
+            if len(rows):
+                alpha = self._texels(face[rows], corner[rows], depth[rows], focal)[:, 3]
+                result[rows] = alpha < self._atlas.cutoff[self._material[face[rows]]]
+        return result
+
+    def _texels(self, face: Indices, corner: Floats, depth: Floats, focal: float) -> Pixels:
+        assert self._atlas is not None
+        uv = _interpolate(self._uv, face, corner)
+        # texels a pixel: texels a metre times metres a pixel
+        level = np.rint(self._density[face] + np.log2(depth / np.float32(focal)))
+        return self._atlas.look_up(self._material[face], uv, level)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Atlas:
+    """Pyramids of all textures, flat; the base color is multiplied in.
+
+    texels  (t, 4) uint8
+    start   (materials, LEVELS) int64, first texel of a level
+    width, height  (materials, LEVELS) int32
+    cutoff  (materials,) uint8, alpha below which a texel is open; 0 where none is
+    """
+
+    texels: Pixels
+    start: npt.NDArray[np.int64]
+    width: Indices
+    height: Indices
+    cutoff: Pixels
+
+    @classmethod
+    def of(cls, materials: tuple[Material, ...], textured: list[bool]) -> _Atlas:
+        start = np.zeros((len(materials), LEVELS), np.int64)
+        size = np.ones((2, len(materials), LEVELS), np.int32)
+        cutoff = np.zeros(len(materials), np.uint8)
+        levels: list[Pixels] = []
+        total = 0
+        for index, material in enumerate(materials):
+            if not textured[index] or material.texture is None:
+                continue
+            largest = int(material.texture[..., 3].max())
+            if material.texture[..., 3].min() < CUTOUT * largest:
+                cutoff[index] = int(CUTOUT * largest)
+            for number, level in enumerate(_pyramid(material)):
+                start[index, number] = total
+                size[:, index, number] = level.shape[:2]
+                levels.append(level.reshape(-1, 4))
+                total += len(levels[-1])
+        return cls(np.concatenate(levels), start, size[1], size[0], cutoff)
+
+    def look_up(self, material: Indices, uv: Floats, level: Floats) -> Pixels:
+        """(m, 4) nearest texels; uv repeats, row 0 is v = 1."""
+        number = np.clip(level, 0, LEVELS - 1).astype(np.int32)
+        width, height = self.width[material, number], self.height[material, number]
+        wrapped = uv - np.floor(uv)
+        column = np.minimum((wrapped[:, 0] * width).astype(np.int32), width - 1)
+        row = np.minimum(((1 - wrapped[:, 1]) * height).astype(np.int32), height - 1)
+        return self.texels[self.start[material, number] + row * width.astype(np.int64) + column]
+
+
+def _interpolate(values: Floats, face: Indices, corner: Floats) -> Floats:
+    """(f, 3, c) corner values -> (m, c) at the hits."""
+    picked = values[face]
+    u, v = corner[:, :1], corner[:, 1:]
+    result: Floats = picked[:, 0] * (1 - u - v) + picked[:, 1] * u + picked[:, 2] * v
+    return result
+
+
+def _opacity(material: Material) -> float:
+    alpha = float(material.base_color[3])
+    if material.texture is not None and material.texture.size:
+        alpha *= float(material.texture[..., 3].max()) / 255
+    return alpha
+
+
+def _plain_color(material: Material) -> Pixels:
+    return np.rint(np.clip(material.base_color[:3], 0, 1) * 255).astype(np.uint8)
+
+
+def _pyramid(material: Material) -> list[Pixels]:
+    """LEVELS textures, each half the size of the one before, down to one texel."""
+    assert material.texture is not None
+    texture = material.texture.astype(np.float32)
+    texture[..., :3] *= np.clip(material.base_color[:3], 0, 1)
+    weight = np.maximum(texture[..., 3:], 1e-3)  # averaged by opacity, or cut-outs get dark rims
+    current = np.concatenate([texture[..., :3] * weight, weight], axis=2)
+    height, width = texture.shape[:2]
+    shrink = min(1.0, TEXTURE_SIDE / max(height, width))
+    height, width = max(1, round(height * shrink)), max(1, round(width * shrink))
+    levels = []
+    for _ in range(LEVELS):
+        if current.shape[:2] != (height, width):
+            current = cv2.resize(current, (width, height), interpolation=cv2.INTER_AREA)
+        colors = np.concatenate([current[..., :3] / current[..., 3:], current[..., 3:]], axis=2)
+        levels.append(np.rint(np.clip(colors, 0, 255)).astype(np.uint8))
+        height, width = max(1, height // 2), max(1, width // 2)
+    return levels
+
+
+def _texel_density(mesh: Mesh, atlas: _Atlas) -> Floats:
+    """(f,) log2 of the largest level's texels a metre."""
+    assert mesh.uv is not None
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    first = (mesh.uv[:, 1] - mesh.uv[:, 0]).astype(np.float64)
+    second = (mesh.uv[:, 2] - mesh.uv[:, 0]).astype(np.float64)
+    texels = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0])
+    texels *= (atlas.width[:, 0].astype(np.float64) * atlas.height[:, 0])[mesh.face_material]
+    density: Floats = (0.5 * np.log2(np.maximum(texels, 1e-12) / np.maximum(area, 1e-18))).astype(np.float32)
+    return density
