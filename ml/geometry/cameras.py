@@ -89,8 +89,8 @@ def in_front(camera: Camera, points: FloatArray) -> BoolArray:
 def project(camera: Camera, points: FloatArray) -> npt.NDArray[np.float64]:
     """(n, 3) model points -> (n, 2) pixels; meaningless for points behind the camera (`in_front`)."""
     rows = camera.matrix @ camera.camera_from_model[:3]
-    homogeneous = np.asarray(points, dtype=np.float64) @ rows[:, :3].T + rows[:, 3]
-    result: npt.NDArray[np.float64] = homogeneous[:, :2] / homogeneous[:, 2:]
+    homogeneous = rows[:, :3] @ np.asarray(points, dtype=np.float64).T + rows[:, 3:]
+    result: npt.NDArray[np.float64] = (homogeneous[:2] / homogeneous[2]).T
     return result
 
 

@@ -78,7 +78,7 @@ class RayScene:
         self.points = _outline_points(mesh.vertices[np.unique(mesh.faces[shown])])
         self._faces = np.flatnonzero(shown).astype(np.int32)
         self._surfaces = Surfaces(mesh)
-        self._scene = EmbreeScene(robust=True)
+        self._scene = EmbreeScene()
         # the scene reads its geometry's memory: keep the geometry as long as the scene
         self._geometry = TriangleMesh(
             self._scene,
@@ -135,24 +135,26 @@ class RayScene:
             y0, y1 = max(y0, math.floor(box.y0)), min(y1, math.ceil(box.y1))
         columns, rows = np.arange(x0, max(x0, x1)), np.arange(y0, max(y0, y1))
         right, down, forward = camera.camera_from_model[:3, :3]
-        along = (((columns + 0.5 - camera.cx) / camera.fx)[:, None] * right).astype(np.float32)
-        across = (((rows + 0.5 - camera.cy) / camera.fy)[:, None] * down + forward).astype(np.float32)
-        directions = (across[:, None, :] + along[None, :, :]).reshape(-1, 3)
+        along = np.outer(right, (columns + 0.5 - camera.cx) / camera.fx).astype(np.float32)
+        across = np.outer(down, (rows + 0.5 - camera.cy) / camera.fy) + forward[:, None]
+        directions = np.empty((len(rows), len(columns), 3), np.float32)
+        for axis in range(3):
+            np.add(across[axis].astype(np.float32)[:, None], along[axis], out=directions[:, :, axis])
         pixel = (rows[:, None] * camera.width + columns[None, :]).reshape(-1)
-        return pixel, directions
+        return pixel, directions.reshape(-1, 3)
 
     def _run(self, origins: npt.NDArray[np.float32], directions: npt.NDArray[np.float32]) -> _Run:
         found = self._scene.run(origins, directions, output=True)
         hit = np.flatnonzero(found["geomID"] >= 0)
-        corner = np.stack([found["u"][hit], found["v"][hit]], axis=1)
-        return _Run(hit, self._faces[found["primID"][hit]], corner, found["tfar"][hit])
+        corner = np.stack([found["u"].take(hit), found["v"].take(hit)], axis=1)
+        return _Run(hit, self._faces.take(found["primID"].take(hit)), corner, found["tfar"].take(hit))
 
     def _trace(self, camera: Camera) -> _Trace:
         """The first opaque hit of each ray."""
         pixel, directions = self._rays(camera)
         origins = np.broadcast_to(camera_center(camera).astype(np.float32), directions.shape)
         run = self._run(origins, directions)
-        trace = _Trace(pixel[run.ray], run.face, run.corner, run.depth, directions[run.ray])
+        trace = _Trace(pixel.take(run.ray), run.face, run.corner, run.depth, directions.take(run.ray, axis=0))
         if not self._surfaces.has_cutouts:
             return trace
         return self._pass_cutouts(trace, camera)

@@ -37,7 +37,7 @@ class Surfaces:
     """
 
     def __init__(self, mesh: Mesh) -> None:
-        self._normals = corner_normals(mesh.vertices, mesh.faces)
+        self._normals = _by_component(corner_normals(mesh.vertices, mesh.faces))
         self._material = mesh.face_material.astype(np.int32)
         textured = [mesh.uv is not None and m.texture is not None and m.texture.size > 0 for m in mesh.materials]
         self._plain = np.stack([_plain_color(material) for material in mesh.materials])
@@ -46,22 +46,22 @@ class Surfaces:
         self.has_cutouts = False
         if any(textured) and mesh.uv is not None:
             self._atlas = _Atlas.of(mesh.materials, textured)
-            self._uv = mesh.uv
+            self._uv = _by_component(mesh.uv)
             self._density = _texel_density(mesh, self._atlas)
             self.has_cutouts = bool(self._atlas.cutoff.any())
 
     def normals(self, face: Indices, corner: Floats, direction: Floats) -> Floats:
         """(m, 3) unit normals that face against (m, 3) ray directions."""
         normal = _interpolate(self._normals, face, corner)
-        normal /= np.maximum(np.sqrt(np.einsum("ij,ij->i", normal, normal)), 1e-12)[:, None]
-        away = np.einsum("ij,ij->i", normal, direction) > 0
-        np.negative(normal, out=normal, where=away[:, None])
-        return normal
+        rays = np.ascontiguousarray(direction.T)
+        length = np.sqrt(np.maximum((normal * normal).sum(axis=0), 1e-24))
+        normal /= np.copysign(length, -(normal * rays).sum(axis=0))
+        return np.ascontiguousarray(normal.T)
 
     def colors(self, face: Indices, corner: Floats, depth: Floats, focal: float) -> Pixels:
         """(m, 3) sRGB of the texel a pixel at (m,) depth covers; focal in pixels."""
-        material = self._material[face]
-        colors = self._plain[material]
+        material = self._material.take(face)
+        colors: Pixels = self._plain.take(material, axis=0)
         if self._atlas is not None:
             rows = np.flatnonzero(self._is_textured[material])
             if len(rows):
@@ -124,20 +124,29 @@ class _Atlas:
         return cls(np.concatenate(levels), start, size[1], size[0], cutoff)
 
     def look_up(self, material: Indices, uv: Floats, level: Floats) -> Pixels:
-        """(m, 4) nearest texels; uv repeats, row 0 is v = 1."""
+        """(m, 4) nearest texels at (2, m) uv, which repeat; row 0 is v = 1."""
         number = np.clip(level, 0, LEVELS - 1).astype(np.int32)
         width, height = self.width[material, number], self.height[material, number]
         wrapped = uv - np.floor(uv)
-        column = np.minimum((wrapped[:, 0] * width).astype(np.int32), width - 1)
-        row = np.minimum(((1 - wrapped[:, 1]) * height).astype(np.int32), height - 1)
+        column = np.minimum((wrapped[0] * width).astype(np.int32), width - 1)
+        row = np.minimum(((1 - wrapped[1]) * height).astype(np.int32), height - 1)
         return self.texels[self.start[material, number] + row * width.astype(np.int64) + column]
 
 
+def _by_component(values: Floats) -> Floats:
+    """(f, 3, c) corner values -> (3, c, f): lookups run along contiguous rows, twice as fast."""
+    return np.ascontiguousarray(values.transpose(1, 2, 0), dtype=np.float32)
+
+
 def _interpolate(values: Floats, face: Indices, corner: Floats) -> Floats:
-    """(f, 3, c) corner values -> (m, c) at the hits."""
-    picked = values[face]
-    u, v = corner[:, :1], corner[:, 1:]
-    result: Floats = picked[:, 0] * (1 - u - v) + picked[:, 1] * u + picked[:, 2] * v
+    """(3, c, f) corner values -> (c, m) at the hits."""
+    second, third = np.ascontiguousarray(corner.T)
+    first = 1 - second - third
+    result = np.empty((values.shape[1], len(face)), np.float32)
+    for component, row in enumerate(result):
+        np.multiply(values[0, component].take(face), first, out=row)
+        row += values[1, component].take(face) * second
+        row += values[2, component].take(face) * third
     return result
 
 
