@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ml.search.generation import pack_masks
+from ml.search.rerank import blend, cell_masks, cell_scores, quantize_cells
+
+
+def unit_cells(rng, *shape):
+    cells = rng.standard_normal(shape)
+    return (cells / np.linalg.norm(cells, axis=-3, keepdims=True)).astype(np.float32)
+
+
+def test_the_same_cells_score_one_and_others_less():
+    rng = np.random.default_rng(0)
+    stored = unit_cells(rng, 5, 32, 6, 6)
+    scores = cell_scores(stored[3], quantize_cells(stored), np.ones((5, 6, 6)))
+    assert scores[3] == pytest.approx(1.0, abs=0.02)
+    assert (np.delete(scores, 3) < 0.3).all()
+
+
+@pytest.mark.parametrize(("down", "right"), [(1, 0), (-1, 0), (0, 1), (1, -1)])
+def test_a_shift_by_one_cell_is_found(down, right):
+    rng = np.random.default_rng(1)
+    stored = unit_cells(rng, 1, 32, 6, 6)
+    mask = np.zeros((1, 6, 6), np.float32)
+    mask[:, 1:5, 1:5] = 1
+    photo = np.roll(stored[0], (down, right), axis=(1, 2))
+    assert cell_scores(photo, quantize_cells(stored), mask, shift=1)[0] == pytest.approx(1.0, abs=0.02)
+    assert cell_scores(photo, quantize_cells(stored), mask, shift=0)[0] < 0.4
+
+
+def test_only_the_objects_cells_count():
+    rng = np.random.default_rng(2)
+    stored = unit_cells(rng, 1, 16, 4, 4)
+    photo = unit_cells(rng, 16, 4, 4)
+    photo[:, 1:3, 1:3] = stored[0, :, 1:3, 1:3]
+    mask = np.zeros((1, 4, 4), np.float32)
+    mask[:, 1:3, 1:3] = 1
+    assert cell_scores(photo, quantize_cells(stored), mask)[0] == pytest.approx(1.0, abs=0.02)
+
+
+def test_masks_survive_packing_and_pool_to_the_cells():
+    masks = np.zeros((2, 96, 96), bool)
+    masks[0, :48] = True
+    masks[1, 24:72, 24:72] = True
+    pooled = cell_masks(pack_masks(masks), 4, 4)
+    assert pooled[0].tolist() == [[1] * 4, [1] * 4, [0] * 4, [0] * 4]
+    assert pooled[1].tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+
+
+def test_blending_reorders_the_shortlist_and_lifts_nothing_else_over_it():
+    scores = np.array([0.9, 0.8, 0.7, 0.1], np.float32)
+    mixed = blend(scores, np.array([0, 1]), np.array([0.2, 0.8], np.float32), 0.5)
+    assert mixed == pytest.approx([0.55, 0.8, 0.45, 0.15])
+    assert blend(scores, np.array([], np.int64), np.array([], np.float32), 0.5) is scores
