@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-from ml.detect.suppression import suppress
+from ml.detect.suppression import suppress, without_parts
 from ml.types import Box, Detection, Photo
 
 __all__ = ["SaliencyDetector", "saliency"]
@@ -38,7 +38,7 @@ class SaliencyDetector:
         found: list[Detection] = []
         for level in LEVELS:
             found += _regions(salient, level, photo)
-        return suppress(found)[:MOST]
+        return without_parts(suppress(found))[:MOST]
 
 
 def saliency(photo: Photo) -> tuple[FloatMap, float]:

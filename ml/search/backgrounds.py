@@ -24,7 +24,7 @@ Image = npt.NDArray[np.uint8]
 
 SOURCE_DRAWN = "drawn 1"  # changes with what is drawn
 WIDTH, HEIGHT = 320, 240  # pixels of a drawn scene
-PATCHES_A_SCENE = 8
+PATCHES_A_SCENE = 16
 SMALLEST = 0.15  # side of a patch, as a share of the scene's
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 

@@ -87,7 +87,7 @@ def test_a_folder_of_photos_is_cut_instead(tmp_path):
 
     for index in range(3):
         cv2.imwrite(str(tmp_path / f"{index}.png"), np.full((60, 80, 3), 40 * index + 10, np.uint8))
-    crops, name = background_crops(24, 16, seed=0, folder=tmp_path)
+    crops, name = background_crops(48, 16, seed=0, folder=tmp_path)
     levels = {round(float(crop.pixels.mean() * 255)) for crop in crops}
     assert levels == {10, 50, 90}
     assert tmp_path.name in name
