@@ -84,4 +84,4 @@ def _score(salient: FloatMap, inside: npt.NDArray[np.bool_], box: Box, photo: Ph
     contrast = float(salient[inside].mean())
     fill = float(inside.mean())
     size = min(1.0, (box.area / (photo.width * photo.height)) ** 0.25 * 1.2)
-    return contrast**0.5 * (0.5 + 0.5 * fill) * size
+    return float(contrast**0.5 * (0.5 + 0.5 * fill) * size)

@@ -42,9 +42,9 @@ def score_ranking(is_right: Sequence[bool]) -> Scores:
     precision5 divides by five, however few products there are.
     """
     first = next((rank for rank, right in enumerate(is_right) if right), None)
-    hit = [float(first is not None and first < k) for k in (1, 5, 10)]
+    one, five, ten = (float(first is not None and first < k) for k in (1, 5, 10))
     precision = sum(is_right[:5]) / 5
-    return Scores(*hit, precision, 0.0 if first is None else 1.0 / (first + 1))
+    return Scores(one, five, ten, precision, 0.0 if first is None else 1.0 / (first + 1))
 
 
 def mean_of(scores: Sequence[Scores]) -> dict[str, float]:

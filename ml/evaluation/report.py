@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ml.errors import ShapelensError
+from ml.types import Array
 
 if TYPE_CHECKING:
     from ml.pipelines.evaluating import Evaluation, QueryResult, Ranked
@@ -123,7 +124,7 @@ def _view(directory: Path, ranked: Ranked) -> Image.Image:
 
 
 @lru_cache(maxsize=64)
-def _sheet(directory: Path) -> tuple[Image.Image, np.ndarray]:  # type: ignore[type-arg]
+def _sheet(directory: Path) -> tuple[Image.Image, Array]:
     image = Image.open(directory / "views.jpg")
     image.draft("RGB", (image.width // 2, image.height // 2))
     image.load()

@@ -143,7 +143,7 @@ def _room(rng: np.random.Generator) -> npt.NDArray[np.float32]:
     left, right = corner_y + rng.uniform(0, 90), corner_y + rng.uniform(0, 90)
     side = np.array([[corner_x, 0], [WIDTH, 0], [WIDTH, right], [corner_x, corner_y]])
     floor = np.array([[0, left], [corner_x, corner_y], [WIDTH, right], [WIDTH, 400], [0, 400]])
-    _fill(scene, side, np.array(_color(rng)))
+    _fill(scene, side, _color(rng))
     patterned = _texture(rng) if rng.random() < 0.5 else _plain(rng)
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.fillPoly(mask, [floor.astype(np.int32)], (1,))
@@ -154,7 +154,7 @@ def _room(rng: np.random.Generator) -> npt.NDArray[np.float32]:
         x, y = rng.uniform(-40, WIDTH), rng.uniform(-40, 0.6 * HEIGHT)
         w, h = rng.uniform(20, 140, 2)
         corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
-        _fill(scene, corners, np.array(_color(rng)))
+        _fill(scene, corners, _color(rng))
         cv2.polylines(scene, [corners.astype(np.int32)], True, _color(rng), int(rng.integers(1, 7)))
     return scene
 
@@ -172,7 +172,7 @@ def _clutter(rng: np.random.Generator) -> npt.NDArray[np.float32]:
             angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 12))))
             radii = size * rng.uniform(0.4, 1.0, len(angles))
             points = center + np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
-            _fill(scene, points, np.array(_color(rng)))
+            _fill(scene, points, _color(rng))
     return scene
 
 

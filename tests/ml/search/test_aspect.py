@@ -56,7 +56,7 @@ def test_tau_one_lets_nothing_pass():
 
 @pytest.mark.parametrize(("query", "tau"), [(0.0, 0.9), (-1.0, 0.9), (np.inf, 0.9), (1.0, 0.0), (1.0, 1.1)])
 def test_values_outside_their_range_are_refused(query, tau):
-    with pytest.raises(ValueError, match="aspect|tau"):
+    with pytest.raises(ValueError, match=r"aspect|tau"):
         aspect_slice(np.zeros(3), query, tau)
 
 

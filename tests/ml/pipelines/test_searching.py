@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from ml import registry
+from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch
+from ml.geometry.crops import crop_photo
+from ml.pipelines.indexing import CalibrationSource, GenerationEntry, build_generation
+from ml.pipelines.searching import PhotoQuery, Searcher
+from ml.render.views import load_views
+from ml.search.generation import open_generation
+from ml.types import Box, Photo
+
+QUICK = CalibrationSource(patches=400, absent_patches=200)
+
+
+@pytest.fixture(scope="module")
+def searcher(generation):
+    return Searcher.open(generation)
+
+
+def photo_of(directory, k, *, border=30):
+    """View k of a model, unstretched, in a plain gray photo; its box."""
+    import cv2
+
+    views = load_views(directory)
+    side, aspect = views.pixels.shape[1], float(views.aspects[k])
+    width, height = round(side * min(1, 1 / aspect)), round(side * min(1, aspect))
+    # the crop holds the tight box and a margin of 1/16 on each side
+    outer = cv2.resize(
+        views.pixels[k], (round(width * 9 / 8), round(height * 9 / 8)), interpolation=cv2.INTER_AREA
+    )
+    pixels = np.full((outer.shape[0] + 2 * border, outer.shape[1] + 2 * border, 3), 128, np.uint8)
+    pixels[border : border + outer.shape[0], border : border + outer.shape[1]] = outer
+    x0, y0 = border + width / 16, border + height / 16
+    return Photo(pixels), Box(x0, y0, x0 + width, y0 + height)
+
+
+def brute_force(searcher, vector, aspect, tau):
+    """(rows, cosines) of all views that pass the filter, best first, without any of the search's code."""
+    generation = open_generation(searcher.library.generations[0].folder)
+    ratios = aspect / generation.aspects
+    rows = np.flatnonzero((tau < ratios) & (ratios < 1 / tau))
+    cosines = np.asarray(generation.vectors, np.float32)[rows] @ vector
+    order = np.argsort(-cosines, kind="stable")
+    return generation, rows[order], cosines[order]
+
+
+@pytest.mark.parametrize(
+    ("name", "symmetry"), [("chair", 12), ("table", 6), ("shelf", 6), ("sofa", 12), ("stool", 3)]
+)
+@pytest.mark.parametrize("k", [1, 16])
+def test_a_view_finds_its_product_and_its_viewpoint(searcher, onboarded, entries, name, symmetry, k):
+    photo, box = photo_of(onboarded[name], k)
+    answer = searcher.search([PhotoQuery(photo, box)], tau=0.9)
+    best = answer.matches[0]
+    entry = entries[list(onboarded).index(name)]
+    assert best.model_id == entry.model_id
+    found = best.view_id - entry.first_view_id  # 12 azimuths at each elevation
+    assert found // 12 == k // 12
+    assert (found - k) % symmetry == 0
+    assert best.score > 0.9
+    assert answer.no_match is False
+
+
+def test_the_neighbor_is_the_brute_forces(searcher):
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        photo = Photo(rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
+        x0, y0 = rng.uniform(5, 40, 2)
+        box = Box(x0, y0, x0 + rng.uniform(20, 70), y0 + rng.uniform(20, 40))
+        answer = searcher.search([PhotoQuery(photo, box)], tau=0.8)
+        vector = registry.embedder("hog").embed([crop_photo(photo, box, 128)]).vectors[0]
+        generation, rows, cosines = brute_force(searcher, vector, box.aspect, answer.tau_used)
+        products, first = np.unique(generation.model_ids[rows], return_index=True)
+        expected = products[np.argsort(first)]
+        assert [match.model_id for match in answer.matches] == expected.tolist()
+        assert [match.view_id for match in answer.matches] == generation.view_ids[
+            rows[np.sort(first)]
+        ].tolist()
+        assert [match.score for match in answer.matches] == pytest.approx(cosines[np.sort(first)], abs=1e-5)
+
+
+def test_one_row_a_product(searcher, onboarded):
+    photo, box = photo_of(onboarded["chair"], 3)
+    answer = searcher.search([PhotoQuery(photo, box)], tau=0.3)
+    models = [match.model_id for match in answer.matches]
+    assert len(models) == len(set(models)) == 5
+    assert len(searcher.search([PhotoQuery(photo, box)], tau=0.3, top=2).matches) == 2
+
+
+def test_withdrawn_products_are_never_returned(searcher, onboarded):
+    photo, box = photo_of(onboarded["chair"], 3)
+    for tau in (0.2, 0.9, 0.999999):
+        answer = searcher.search([PhotoQuery(photo, box)], tau=tau, withdrawn=frozenset({10, 30}))
+        assert answer.matches
+        assert not {match.model_id for match in answer.matches} & {10, 30}
+
+
+def test_with_everything_withdrawn_there_is_no_match(searcher, onboarded):
+    photo, box = photo_of(onboarded["chair"], 3)
+    answer = searcher.search([PhotoQuery(photo, box)], withdrawn=frozenset({10, 20, 30, 40, 50}))
+    assert answer.matches == ()
+    assert answer.no_match is True
+
+
+def test_an_empty_slice_is_widened_and_says_so(searcher):
+    photo = Photo(np.random.default_rng(0).integers(0, 256, (20, 900, 3), dtype=np.uint8))
+    answer = searcher.search([PhotoQuery(photo, Box(5, 8, 895, 11))], tau=0.95)
+    assert answer.widened is True
+    assert answer.tau_used < 0.95
+    assert answer.matches
+    photo, box = Photo(np.zeros((90, 90, 3), np.uint8)), Box(10, 10, 80, 80)
+    assert searcher.search([PhotoQuery(photo, box)], tau=0.9).widened is False
+
+
+def test_background_is_no_match(searcher):
+    photo = Photo(np.full((120, 120, 3), (200, 190, 180), np.uint8))
+    answer = searcher.search([PhotoQuery(photo, Box(20, 20, 100, 100))])
+    assert answer.no_match is True
+    assert answer.matches[0].confidence == "weak"
+
+
+def test_several_photos_add_up_and_each_keeps_its_own_view(searcher, onboarded, entries):
+    first, second = photo_of(onboarded["stool"], 2), photo_of(onboarded["stool"], 17)
+    answer = searcher.search([PhotoQuery(*first), PhotoQuery(*second)], tau=0.6)
+    alone = [searcher.search([PhotoQuery(*one)], tau=0.6) for one in (first, second)]
+    best = answer.matches[0]
+    assert best.model_id == entries[4].model_id
+    assert [view.view_id - entries[4].first_view_id for view in best.views] == [2, 17]
+    assert best.total == pytest.approx(sum(one.matches[0].score for one in alone), abs=1e-5)
+
+
+def test_a_cut_off_box_is_left_out_where_another_photo_remains(searcher, onboarded):
+    whole = photo_of(onboarded["chair"], 2)
+    cut = Photo(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8))
+    query = [PhotoQuery(cut, cut.full_box), PhotoQuery(*whole)]
+    answer = searcher.search(query)
+    assert [info.is_used for info in answer.queries] == [False, True]
+    assert {view.photo for view in answer.matches[0].views} == {1}
+    alone = searcher.search(query[1:])
+    assert [match.total for match in answer.matches] == [match.total for match in alone.matches]
+    assert searcher.search(query[:1]).queries[0].is_used is True
+
+
+def test_without_a_box_the_object_is_found(searcher, onboarded):
+    photo, box = photo_of(onboarded["shelf"], 2, border=60)
+    info = searcher.search([PhotoQuery(photo)]).queries[0]
+    assert info.box_source == "found"
+    assert info.box.as_tuple() == pytest.approx(box.as_tuple(), abs=6)
+    plain = Photo(np.full((50, 60, 3), 90, np.uint8))
+    info = searcher.search([PhotoQuery(plain)]).queries[0]
+    assert (info.box_source, info.box) == ("whole", Box(0, 0, 60, 50))
+
+
+@pytest.mark.parametrize(
+    "box", [Box(10, 10, 10, 40), Box(50, 10, 20, 40), Box(200, 0, 300, 50), Box(float("nan"), 0, 10, 10)]
+)
+def test_a_box_without_area_in_the_photo_is_refused(searcher, box):
+    with pytest.raises(BadBox, match="box"):
+        searcher.search([PhotoQuery(Photo(np.zeros((100, 100, 3), np.uint8)), box)])
+
+
+def test_a_box_beyond_the_photo_is_clipped(searcher):
+    photo = Photo(np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8))
+    info = searcher.search([PhotoQuery(photo, Box(-20, 10, 60, 130))]).queries[0]
+    assert info.box == Box(0, 10, 60, 100)
+
+
+def test_stages_are_told_in_order_and_timed(searcher, onboarded):
+    told = []
+    answer = searcher.search([PhotoQuery(*photo_of(onboarded["sofa"], 1))], on_stage=told.append)
+    assert told == ["looking", "matching", "fitting"]
+    assert {"looking", "embed", "matching", "search", "fitting"} <= set(answer.seconds)
+
+
+def test_poses_are_fitted_for_the_first_products_only(generation, onboarded):
+    asked = []
+
+    def fit(photo, box, directory, view):
+        asked.append((directory, view))
+
+    searcher = Searcher.open(generation, fit_pose=fit)
+    query = [PhotoQuery(*photo_of(onboarded["sofa"], 1))]
+    directories = dict(zip((10, 20, 30, 40, 50), onboarded.values(), strict=True))
+    answer = searcher.search(query, tau=0.05, model_directory=directories.__getitem__, pose_top=2)
+    assert asked == [(directories[match.model_id], match.view) for match in answer.matches[:2]]
+    assert len(answer.matches) == 5
+
+
+def test_an_appended_generation_is_searched_too_and_replaces_its_models(entries, onboarded, tmp_path):
+    main, more = tmp_path / "main", tmp_path / "more"
+    build_generation(entries[:3], main, embedder_name="hog", calibration=QUICK)
+    # the table is rendered as what was the chair, and the sofa is new
+    replaced = GenerationEntry(entries[1].model_id, onboarded["chair"], 50_000)
+    build_generation([replaced, entries[3]], more, embedder_name="hog", calibration=QUICK)
+    searcher = Searcher.open(main, appended=[more])
+    sofa = searcher.search([PhotoQuery(*photo_of(onboarded["sofa"], 4))], tau=0.8).matches[0]
+    assert (sofa.model_id, sofa.view_id) == (40, entries[3].first_view_id + 4)
+    chair = searcher.search([PhotoQuery(*photo_of(onboarded["chair"], 4))], tau=0.8).matches[:2]
+    assert {match.model_id for match in chair} == {10, 20}
+    assert {match.view_id for match in chair} == {entries[0].first_view_id + 4, 50_004}
+    table = searcher.search([PhotoQuery(*photo_of(onboarded["table"], 4))], tau=0.5)
+    assert all(match.score < 0.99 for match in table.matches)
+
+
+def test_opening_with_another_embedder_is_refused(generation, monkeypatch):
+    monkeypatch.setattr(registry.embedder("hog"), "info", type("Info", (), {"fingerprint": "hog-new"})())
+    with pytest.raises(
+        GenerationMismatch, match=r"embedder hog-.*, this is hog-new; run manage.py build_index"
+    ):
+        Searcher.open(generation)
+
+
+def test_opening_a_damaged_generation_is_refused(generation, tmp_path):
+    copied = shutil.copytree(generation, tmp_path / "copy")
+    (copied / "vectors.npy").write_bytes(b"")
+    with pytest.raises(GenerationCorrupt, match=r"vectors.npy has 0 bytes"):
+        Searcher.open(copied)
