@@ -12,6 +12,7 @@ __all__ = [
     "NoViews",
     "ShapelensError",
     "UnknownName",
+    "ViewsCorrupt",
     "WeightsMissing",
 ]
 
@@ -77,3 +78,9 @@ class WeightsMissing(ShapelensError):
     """The weights of a network are neither in the repository nor to be downloaded."""
 
     code = "weights_missing"
+
+
+class ViewsCorrupt(ShapelensError):
+    """The rendered views of a model are missing, damaged or of another layout."""
+
+    code = "views_corrupt"

@@ -157,12 +157,15 @@ class Frame:
     up     the source axis that points up
     front  the source axis that points out of the model's front
     size   (width, height, depth) in metres the model must be scaled to, e.g. from a .sh3f
+    rotation  nine floats, row-major (3, 3), applied to source points before up and front are
+           read (a .sh3f's modelRotation); None for none
     """
 
     unit: Unit | None = None
     up: Axis | None = None
     front: Axis | None = None
     size: tuple[float, float, float] | None = None
+    rotation: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,6 +209,7 @@ class ViewSet:
     aspects   (n,) float32, height / width of the tight box, before stretching
     cameras   (n,) cameras of the *unstretched* view: the pixel frame in which the tight box
               has its longer edge S long and its corner at (0, 0)
+    fingerprint  names the renderer that made them
     """
 
     grid: tuple[View, ...]
@@ -213,6 +217,7 @@ class ViewSet:
     masks: BoolArray
     aspects: npt.NDArray[np.float32]
     cameras: tuple[Camera, ...]
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

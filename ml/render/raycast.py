@@ -19,7 +19,7 @@ from ml.types import Array, BoolArray, Box, Camera, FloatArray, Mesh
 
 __all__ = ["GBuffer", "Hits", "RayScene"]
 
-MAX_LAYERS = 8  # cut-out texels a ray passes before it counts as a miss: leaves before leaves
+MAX_LAYERS = 5  # cut-out texels a ray passes before it counts as a miss: leaves before leaves
 _STEP = 1e-5  # of the depth: how far behind a cut-out texel its ray starts again
 
 
@@ -173,7 +173,8 @@ class RayScene:
             run = self._run(center + trace.direction * passed[:, None], trace.direction)
             direction = trace.direction[run.ray]
             trace = _Trace(trace.pixel[run.ray], run.face, run.corner, passed[run.ray] + run.depth, direction)
-        joined = _Trace(*(np.concatenate(column) for column in zip(*(t.columns() for t in kept), strict=True)))
+        columns = zip(*(layer.columns() for layer in kept), strict=True)
+        joined = _Trace(*map(np.concatenate, columns))
         return joined.rows(np.argsort(joined.pixel, kind="stable"))
 
 

@@ -17,6 +17,7 @@ INVISIBLE = 0.1  # alpha below which a part is left out
 CUTOUT = 0.5  # of a texture's largest alpha: texels below let rays through
 TEXTURE_SIDE = 1024  # pixels: more can't be seen in a view
 LEVELS = 11  # of a texture pyramid, 1024 down to 1
+_NO_AREA = 1e3  # log2 texels a metre of a face that shows one texel
 
 Indices = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
@@ -39,7 +40,8 @@ class Surfaces:
     def __init__(self, mesh: Mesh) -> None:
         self._normals = _by_component(corner_normals(mesh.vertices, mesh.faces))
         self._material = mesh.face_material.astype(np.int32)
-        textured = [mesh.uv is not None and m.texture is not None and m.texture.size > 0 for m in mesh.materials]
+        has_uv = mesh.uv is not None
+        textured = [has_uv and m.texture is not None and m.texture.size > 0 for m in mesh.materials]
         self._plain = np.stack([_plain_color(material) for material in mesh.materials])
         self._is_textured = np.array(textured)
         self._atlas: _Atlas | None = None
@@ -116,7 +118,7 @@ class _Atlas:
             largest = int(material.texture[..., 3].max())
             if material.texture[..., 3].min() < CUTOUT * largest:
                 cutoff[index] = int(CUTOUT * largest)
-            for number, level in enumerate(_pyramid(material)):
+            for number, level in enumerate(_pyramid(material, int(cutoff[index]))):
                 start[index, number] = total
                 size[:, index, number] = level.shape[:2]
                 levels.append(level.reshape(-1, 4))
@@ -130,7 +132,9 @@ class _Atlas:
         wrapped = uv - np.floor(uv)
         column = np.minimum((wrapped[0] * width).astype(np.int32), width - 1)
         row = np.minimum(((1 - wrapped[1]) * height).astype(np.int32), height - 1)
-        return self.texels[self.start[material, number] + row * width.astype(np.int64) + column]
+        texel = self.start[material, number] + row * width.astype(np.int64) + column
+        found: Pixels = self.texels.take(texel, axis=0)
+        return found
 
 
 def _by_component(values: Floats) -> Floats:
@@ -161,8 +165,11 @@ def _plain_color(material: Material) -> Pixels:
     return np.rint(np.clip(material.base_color[:3], 0, 1) * 255).astype(np.uint8)
 
 
-def _pyramid(material: Material) -> list[Pixels]:
-    """LEVELS textures, each half the size of the one before, down to one texel."""
+def _pyramid(material: Material, cutoff: int) -> list[Pixels]:
+    """LEVELS textures, each half the size of the one before, down to one texel.
+
+    The share of texels with an alpha of `cutoff` or more stays, or leaves vanish from afar.
+    """
     assert material.texture is not None
     texture = material.texture.astype(np.float32)
     texture[..., :3] *= np.clip(material.base_color[:3], 0, 1)
@@ -171,18 +178,22 @@ def _pyramid(material: Material) -> list[Pixels]:
     height, width = texture.shape[:2]
     shrink = min(1.0, TEXTURE_SIDE / max(height, width))
     height, width = max(1, round(height * shrink)), max(1, round(width * shrink))
-    levels = []
+    levels: list[Pixels] = []
+    share = float((material.texture[..., 3] < cutoff).mean())
     for _ in range(LEVELS):
         if current.shape[:2] != (height, width):
             current = cv2.resize(current, (width, height), interpolation=cv2.INTER_AREA)
-        colors = np.concatenate([current[..., :3] / current[..., 3:], current[..., 3:]], axis=2)
+        alpha = current[..., 3:]
+        keep = cutoff / max(float(np.quantile(alpha, share, method="lower")), 1e-3) if levels else 1.0
+        colors = np.concatenate([current[..., :3] / alpha, alpha * keep], axis=2)
         levels.append(np.rint(np.clip(colors, 0, 255)).astype(np.uint8))
         height, width = max(1, height // 2), max(1, width // 2)
     return levels
 
 
 def _texel_density(mesh: Mesh, atlas: _Atlas) -> Floats:
-    """(f,) log2 of the largest level's texels a metre."""
+    """(f,) log2 of the largest level's texels a metre; huge where a face has no area on the texture:
+    it gets the mean color."""
     assert mesh.uv is not None
     a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
@@ -190,5 +201,5 @@ def _texel_density(mesh: Mesh, atlas: _Atlas) -> Floats:
     second = (mesh.uv[:, 2] - mesh.uv[:, 0]).astype(np.float64)
     texels = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0])
     texels *= (atlas.width[:, 0].astype(np.float64) * atlas.height[:, 0])[mesh.face_material]
-    density: Floats = (0.5 * np.log2(np.maximum(texels, 1e-12) / np.maximum(area, 1e-18))).astype(np.float32)
-    return density
+    density = 0.5 * np.log2(np.maximum(texels, 1e-12) / np.maximum(area, 1e-18))
+    return np.where(texels > 1e-9, density, _NO_AREA).astype(np.float32)
