@@ -7,8 +7,10 @@ __all__ = [
     "BadMesh",
     "BadPhoto",
     "BadSource",
+    "BudgetTooSmall",
     "GenerationCorrupt",
     "GenerationMismatch",
+    "NetworkNotTraceable",
     "NoViews",
     "ShapelensError",
     "UnknownName",
@@ -84,3 +86,15 @@ class ViewsCorrupt(ShapelensError):
     """The rendered views of a model are missing, damaged or of another layout."""
 
     code = "views_corrupt"
+
+
+class NetworkNotTraceable(ShapelensError):
+    """A network can't be run on tensors without data, or not on that input."""
+
+    code = "network_not_traceable"
+
+
+class BudgetTooSmall(ShapelensError):
+    """Not even a batch of one fits into the memory given."""
+
+    code = "budget_too_small"
