@@ -14,7 +14,7 @@ from ml.evaluation.metrics import Scores, score_ranking
 from ml.evaluation.queries import Query, relevant_ids
 from ml.geometry.boxes import iou
 from ml.pipelines.galleries import VIEW_IDS_A_MODEL, BuiltGallery, IndexOptions, build_gallery
-from ml.pipelines.photos import open_photo
+from ml.pipelines.photos import PhotoLimits, open_photo
 from ml.pipelines.progress import Progress, silent
 from ml.pipelines.searching import Match, PhotoQuery, SearchAnswer, Searcher
 from ml.search.config import SearchConfig
@@ -22,6 +22,7 @@ from ml.types import Box
 
 __all__ = ["EvaluateOptions", "Evaluation", "QueryResult", "Ranked", "evaluate"]
 
+_LIMITS = PhotoLimits(long_side=8192)  # boxes are in the file's own pixels: no photo of a set is reduced
 FOUND = 0.5  # IoU with the true box above which a detected box counts
 
 
@@ -154,7 +155,7 @@ def _run(searcher: Searcher, query: Query, built: BuiltGallery, options: Evaluat
 
 
 def _search(searcher: Searcher, query: Query, built: BuiltGallery, options: EvaluateOptions) -> SearchAnswer:
-    photos = [open_photo(path) for path in query.photos]
+    photos = [open_photo(path, limits=_LIMITS) for path in query.photos]
     asked = [
         PhotoQuery(photo, photo.full_box if isinstance(box, str) else box)
         for photo, box in zip(photos, query.boxes, strict=True)

@@ -94,3 +94,8 @@ def generation(entries, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("generations") / "one"
     build_generation(entries, out, embedder_name="hog", calibration=QUICK)
     return out
+
+
+@pytest.fixture(scope="session")
+def meshes() -> dict[str, Mesh]:
+    return MESHES
