@@ -48,6 +48,11 @@ def test_without_aspects_it_is_the_filter_on_logarithms():
         assert np.array_equal(np.arange(500)[rows], np.flatnonzero((logs > low) & (logs < high)))
 
 
+def test_on_logarithms_too_the_boundary_is_out():
+    logs = np.array([np.log(0.5), 0.0, -np.log(0.5)])
+    assert aspect_slice(logs, 1.0, 0.5) == slice(1, 2)
+
+
 def test_tau_one_lets_nothing_pass():
     aspects = np.ones(4)
     rows = aspect_slice(np.log(aspects), 1.0, 1.0, aspects=aspects)
