@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from scipy.spatial import ConvexHull, QhullError
 from ml.errors import BadMesh
 from ml.geometry.boxes import around
 from ml.geometry.cameras import camera_center, in_front, project
-from ml.render.surfaces import Surfaces, is_visible
+from ml.render.surfaces import Surfaces, has_cutouts, is_visible
 from ml.types import Array, BoolArray, Box, Camera, FloatArray, Mesh
 
 __all__ = ["GBuffer", "Hits", "RayScene"]
@@ -77,7 +78,7 @@ class RayScene:
         self.mesh = mesh
         self.points = _outline_points(mesh.vertices[np.unique(mesh.faces[shown])])
         self._faces = np.flatnonzero(shown).astype(np.int32)
-        self._surfaces = Surfaces(mesh)
+        self._has_cutouts = has_cutouts(mesh)
         self._scene = EmbreeScene()
         # the scene reads its geometry's memory: keep the geometry as long as the scene
         self._geometry = TriangleMesh(
@@ -85,6 +86,11 @@ class RayScene:
             np.ascontiguousarray(mesh.vertices, dtype=np.float32),
             np.ascontiguousarray(mesh.faces[self._faces], dtype=np.int32),
         )
+
+    @cached_property
+    def _surfaces(self) -> Surfaces:
+        """Made when colors or normals are first asked for: outlines need none."""
+        return Surfaces(self.mesh)
 
     def cast(self, camera: Camera) -> GBuffer:
         """One ray a pixel, through its center."""
@@ -155,7 +161,7 @@ class RayScene:
         origins = np.broadcast_to(camera_center(camera).astype(np.float32), directions.shape)
         run = self._run(origins, directions)
         trace = _Trace(pixel.take(run.ray), run.face, run.corner, run.depth, directions.take(run.ray, axis=0))
-        if not self._surfaces.has_cutouts:
+        if not self._has_cutouts:
             return trace
         return self._pass_cutouts(trace, camera)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ml.geometry.normals import corner_normals
 from ml.types import BoolArray, Material, Mesh
 
-__all__ = ["INVISIBLE", "Surfaces", "is_visible"]
+__all__ = ["INVISIBLE", "Surfaces", "has_cutouts", "is_visible"]
 
 INVISIBLE = 0.1  # alpha below which a part is left out
 CUTOUT = 0.5  # of a texture's largest alpha: texels below let rays through
@@ -31,11 +31,13 @@ def is_visible(mesh: Mesh) -> BoolArray:
     return faces if faces.any() else np.ones(len(mesh.faces), np.bool_)
 
 
-class Surfaces:
-    """Lookups by face and corner weights (u of the second corner, v of the third).
+def has_cutouts(mesh: Mesh) -> bool:
+    """Whether some texture lets rays through."""
+    return mesh.uv is not None and any(map(_cutoff, mesh.materials))
 
-    has_cutouts  some texture lets rays through
-    """
+
+class Surfaces:
+    """Lookups by face and corner weights (u of the second corner, v of the third)."""
 
     def __init__(self, mesh: Mesh) -> None:
         self._normals = _by_component(corner_normals(mesh.vertices, mesh.faces))
@@ -45,12 +47,10 @@ class Surfaces:
         self._plain = np.stack([_plain_color(material) for material in mesh.materials])
         self._is_textured = np.array(textured)
         self._atlas: _Atlas | None = None
-        self.has_cutouts = False
         if any(textured) and mesh.uv is not None:
             self._atlas = _Atlas.of(mesh.materials, textured)
             self._uv = _by_component(mesh.uv)
             self._density = _texel_density(mesh, self._atlas)
-            self.has_cutouts = bool(self._atlas.cutoff.any())
 
     def normals(self, face: Indices, corner: Floats, direction: Floats) -> Floats:
         """(m, 3) unit normals that face against (m, 3) ray directions."""
@@ -115,9 +115,7 @@ class _Atlas:
         for index, material in enumerate(materials):
             if not textured[index] or material.texture is None:
                 continue
-            largest = int(material.texture[..., 3].max())
-            if material.texture[..., 3].min() < CUTOUT * largest:
-                cutoff[index] = int(CUTOUT * largest)
+            cutoff[index] = _cutoff(material)
             for number, level in enumerate(_pyramid(material, int(cutoff[index]))):
                 start[index, number] = total
                 size[:, index, number] = level.shape[:2]
@@ -152,6 +150,15 @@ def _interpolate(values: Floats, face: Indices, corner: Floats) -> Floats:
         row += values[1, component].take(face) * second
         row += values[2, component].take(face) * third
     return result
+
+
+def _cutoff(material: Material) -> int:
+    """Alpha below which a texel is open; 0 where the texture has no holes."""
+    if material.texture is None or not material.texture.size:
+        return 0
+    alpha = material.texture[..., 3]
+    limit = CUTOUT * int(alpha.max())
+    return max(1, int(limit)) if alpha.min() < limit else 0
 
 
 def _opacity(material: Material) -> float:

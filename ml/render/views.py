@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_GRID",
     "SHEET_COLUMNS",
     "ViewGrid",
+    "encode_jpeg",
     "load_views",
     "render_views",
     "save_views",
@@ -137,7 +138,7 @@ def save_views(views: ViewSet, folder: Path) -> None:
     """Write views.jpg, one sheet of all views, and views.npz, the rest."""
     size = views.pixels.shape[1]
     sheet = _sheet(views.pixels)
-    (folder / "views.jpg").write_bytes(_encode(sheet))
+    (folder / "views.jpg").write_bytes(encode_jpeg(sheet))
     np.savez_compressed(
         folder / "views.npz",
         version=np.int64(_VERSION),
@@ -182,10 +183,10 @@ def view_jpeg(folder: Path, k: int) -> bytes:
     camera, aspect = views.cameras[k], float(views.aspects[k])
     longest = max(camera.width, camera.height)
     width, height = max(8, round(longest * min(1, 1 / aspect))), max(8, round(longest * min(1, aspect)))
-    return _encode(cv2.resize(views.pixels[k], (width, height), interpolation=cv2.INTER_AREA))
+    return encode_jpeg(cv2.resize(views.pixels[k], (width, height), interpolation=cv2.INTER_AREA))
 
 
-def _encode(picture: npt.NDArray[np.uint8]) -> bytes:
+def encode_jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
     """JPEG with full color resolution: thin colored parts keep their color."""
     parameters = [
         cv2.IMWRITE_JPEG_QUALITY,

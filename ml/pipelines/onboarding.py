@@ -1,0 +1,273 @@
+"""A model file to everything that is made from it, each in a child process that can be killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pebble import ProcessExpired, ProcessPool
+
+from ml.errors import BadMesh, ShapelensError
+from ml.geometry.normals import merged_vertices
+from ml.mesh.glb import write_glb
+from ml.mesh.limits import MeshLimits
+from ml.mesh.normalizing import normalize
+from ml.mesh.reading import read_mesh
+from ml.mesh.resources import references
+from ml.mesh.storage import save_mesh
+from ml.render.raycast import RayScene
+from ml.render.thumbnails import thumbnail
+from ml.render.views import DEFAULT_GRID, ViewGrid, encode_jpeg, render_views, save_views
+from ml.types import Frame, Mesh, ModelFile, ViewSet
+
+__all__ = [
+    "OnboardJob",
+    "OnboardLimits",
+    "OnboardResult",
+    "OnboardedModel",
+    "mesh_hash",
+    "onboard",
+    "onboard_many",
+]
+
+_TASKS_A_CHILD = 100  # then it is replaced, so that what a library leaks stays small
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_HASH_STEP = 1e-6  # metres: finer differences are rounding
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardJob:
+    """frame: how the model measures; out: its final directory, replaced where it exists."""
+
+    model: ModelFile
+    frame: Frame
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardLimits:
+    """Of one model. seconds of wall clock; memory_mb of private memory; faces before decimation."""
+
+    seconds: float = 180.0
+    memory_mb: int = 4096
+    faces: int = 6_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class OnboardedModel:
+    """What was made. extents: width, height, depth in metres. mesh_hash: SHA-256 of the geometry."""
+
+    directory: Path
+    faces: int
+    materials: int
+    extents: tuple[float, float, float]
+    view_count: int
+    mesh_hash: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnboardResult:
+    """Either the model or why there is none."""
+
+    job: OnboardJob
+    model: OnboardedModel | None = None
+    error: ShapelensError | None = None
+
+
+# ---- one model ------------------------------------------------------------------------------
+
+
+def onboard(
+    job: OnboardJob, *, grid: ViewGrid = DEFAULT_GRID, limits: OnboardLimits | None = None
+) -> OnboardedModel:
+    """Write the model's directory: model.glb, mesh.npz, views.jpg, views.npz, thumbnail.jpg, original.zip
+    and facts.json. It appears whole or not at all. Raises BadMesh.
+    """
+    limits = limits or OnboardLimits()
+    raw, found, read_warnings = read_mesh(
+        job.model.path, limits=replace(MeshLimits(), max_faces=limits.faces)
+    )
+    mesh, warnings = normalize(raw, _merged(found, job.frame))
+    scene = RayScene(mesh)
+    views = render_views(scene, grid)
+    staged = job.out.with_name(f"{job.out.name}.tmp-{os.getpid()}")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    try:
+        write_glb(mesh, staged / "model.glb")
+        save_mesh(mesh, staged / "mesh.npz")
+        save_views(views, staged)
+        (staged / "thumbnail.jpg").write_bytes(encode_jpeg(thumbnail(scene)))
+        _keep_original(job.model.path, staged / "original.zip")
+        made = OnboardedModel(
+            directory=job.out,
+            faces=len(mesh.faces),
+            materials=len(mesh.materials),
+            extents=(float(mesh.extents[0]), float(mesh.extents[1]), float(mesh.extents[2])),
+            view_count=len(views.grid),
+            mesh_hash=mesh_hash(mesh),
+            warnings=tuple(dict.fromkeys((*read_warnings, *warnings))),
+        )
+        _write_facts(made, mesh, views, staged / "facts.json")
+        _put_in_place(staged, job.out)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return made
+
+
+def mesh_hash(mesh: Mesh) -> str:
+    """SHA-256 of the geometry alone: equal for the same shape in other colors."""
+    digest = hashlib.sha256(b"mesh 1")
+    digest.update(np.rint(mesh.vertices / _HASH_STEP).astype("<i8").tobytes())
+    digest.update(mesh.faces.astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def _merged(found: Frame, given: Frame) -> Frame:
+    """What the job says, and where it says nothing what the file says."""
+    stated = {name: value for name, value in asdict(given).items() if value is not None}
+    return replace(found, **stated)
+
+
+def _write_facts(made: OnboardedModel, mesh: Mesh, views: ViewSet, path: Path) -> None:
+    facts = {
+        "faces": made.faces,
+        "watertight": _is_watertight(mesh),
+        "extents_m": [round(side, 6) for side in made.extents],
+        "materials": [material.name for material in mesh.materials],
+        "warnings": list(made.warnings),
+        "mesh_hash": made.mesh_hash,
+        "renderer": views.fingerprint,
+        "views": made.view_count,
+    }
+    path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _is_watertight(mesh: Mesh) -> bool:
+    """Every edge belongs to two faces."""
+    place = merged_vertices(mesh.vertices)[mesh.faces]
+    edges = np.sort(np.concatenate([place[:, [0, 1]], place[:, [1, 2]], place[:, [2, 0]]]), axis=1)
+    _, counts = np.unique(edges[:, 0] * np.int64(len(mesh.vertices)) + edges[:, 1], return_counts=True)
+    return bool((counts == 2).all())
+
+
+def _keep_original(model: Path, path: Path) -> None:
+    """The file as it came and the files it refers to, in their folders."""
+    files = [model, *(file for file in references(model).found if file != model)]
+    root = Path(os.path.commonpath([file.parent.resolve() for file in files]))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=5) as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(file.resolve().relative_to(root).as_posix())
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as out, file.open("rb") as source:
+                shutil.copyfileobj(source, out, 1 << 20)
+
+
+def _put_in_place(staged: Path, out: Path) -> None:
+    """fsync, then rename; what stood there before is removed afterwards."""
+    for path in (*staged.iterdir(), staged):
+        _fsync(path)
+    before = out.with_name(f"{out.name}.tmp-old-{os.getpid()}")
+    if out.exists():
+        out.rename(before)
+    staged.rename(out)
+    _fsync(out.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# ---- many, each in a child ------------------------------------------------------------------
+
+
+def onboard_many(
+    jobs: Sequence[OnboardJob],
+    *,
+    workers: int = 2,
+    grid: ViewGrid = DEFAULT_GRID,
+    limits: OnboardLimits | None = None,
+    on_result: Callable[[OnboardResult], None] | None = None,
+) -> Iterator[OnboardResult]:
+    """Every job's result as it is ready, in any order.
+
+    A model that takes too long, too much memory or crashes its reader costs only itself: its child is
+    killed and replaced. Closing the iterator stops the children.
+    """
+    limits = limits or OnboardLimits()
+    pool = ProcessPool(
+        max_workers=max(1, min(workers, len(jobs))),
+        max_tasks=_TASKS_A_CHILD,
+        initializer=_start_child,
+        initargs=(limits.memory_mb,),
+        context=multiprocessing.get_context("spawn"),
+    )
+    try:
+        waiting = {
+            pool.schedule(
+                onboard, args=(job,), kwargs={"grid": grid, "limits": limits}, timeout=limits.seconds
+            ): job
+            for job in jobs
+        }
+        for future in as_completed(waiting):
+            job = waiting[future]
+            error = _failure(future.exception(), limits)
+            result = OnboardResult(job, future.result() if error is None else None, error)
+            if error is not None:
+                _discard_staged(job.out)
+            if on_result is not None:
+                on_result(result)
+            yield result
+    finally:
+        pool.stop()
+        pool.join()
+
+
+def _start_child(memory_mb: int) -> None:
+    for name in _THREADS:
+        os.environ[name] = "1"
+    limit = memory_mb << 20
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _failure(error: BaseException | None, limits: OnboardLimits) -> ShapelensError | None:
+    if error is None or isinstance(error, ShapelensError):
+        return error
+    if isinstance(error, FutureTimeout | TimeoutError):
+        return BadMesh(
+            f"reading took longer than {limits.seconds:g} s; simplify the model and import it again"
+        )
+    if isinstance(error, MemoryError):
+        return BadMesh(
+            f"it needs more than {limits.memory_mb} MB of memory; simplify the model, import it again"
+        )
+    if isinstance(error, ProcessExpired):
+        return BadMesh(
+            f"its reader crashed (exit code {error.exitcode}), perhaps over {limits.memory_mb} MB of memory; "
+            "export the model again, or simplify it"
+        )
+    return BadMesh(f"it can't be read ({type(error).__name__}: {error}); export the model again")
+
+
+def _discard_staged(out: Path) -> None:
+    """What a killed child left behind."""
+    for path in out.parent.glob(f"{out.name}.tmp-*"):
+        shutil.rmtree(path, ignore_errors=True)
