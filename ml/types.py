@@ -156,7 +156,8 @@ class Frame:
     unit   length of one source unit
     up     the source axis that points up
     front  the source axis that points out of the model's front
-    size   (width, height, depth) in metres the model must be scaled to, e.g. from a .sh3f
+    size   (width, height, depth) in metres the model must be scaled to, e.g. from a .sh3f:
+           along the source's x, y, z after `rotation`, before it is turned by up and front
     rotation  nine floats, row-major (3, 3), applied to source points before up and front are
            read (a .sh3f's modelRotation); None for none
     """

@@ -1,0 +1,165 @@
+"""Any mesh file -> our Mesh, within limits, with every doubt said."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings as python_warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trimesh
+
+from ml.errors import BadMesh
+from ml.mesh.cleaning import clean
+from ml.mesh.limits import MeshLimits
+from ml.mesh.resources import Finder, gltf_tree, source_root
+from ml.mesh.scenes import mesh_from_scene
+from ml.mesh.textures import TextureRefused, open_picture
+from ml.types import Frame, Mesh
+
+__all__ = ["MESH_SUFFIXES", "read_mesh"]
+
+MESH_SUFFIXES = {
+    ".glb": Frame(unit="m", up="+y", front="+z"),
+    ".gltf": Frame(unit="m", up="+y", front="+z"),
+    ".obj": Frame(),
+    ".3mf": Frame(unit="mm", up="+z"),
+    ".dae": Frame(unit="m", up="+y"),
+    ".step": Frame(unit="m", up="+z"),
+    ".stp": Frame(unit="m", up="+z"),
+    ".ply": Frame(),
+    ".off": Frame(),
+    ".stl": Frame(),
+}
+"""Formats read, best first (materials and textures survive in the first ones), with what the
+format itself says of units and axes."""
+
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp"}
+
+
+def read_mesh(path: Path, *, limits: MeshLimits = MeshLimits()) -> tuple[Mesh, Frame, tuple[str, ...]]:  # noqa: B008
+    """The mesh in the file's own units and axes, what the format says of those, and warnings.
+
+    Textures and material files are looked for inside the source only. Raises BadMesh.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in MESH_SUFFIXES:
+        known = ", ".join(name[1:] for name in MESH_SUFFIXES)
+        raise BadMesh(
+            f"{path.name}: {suffix or 'no suffix'} is not a mesh format read here; use one of: {known}"
+        )
+    _check_file(path, limits)
+    resolver = _Resolver(Finder(path.parent, source_root(path)), limits)
+    scene = _load(path, suffix, resolver)
+    linear = (
+        _linear_colors(path) if suffix in {".glb", ".gltf"} else {} if suffix in {".step", ".stp"} else None
+    )
+    try:
+        mesh, doubts = mesh_from_scene(scene, limits, linear)
+        mesh, dropped = clean(mesh)
+    except BadMesh as error:
+        raise BadMesh(f"{path.name}: {error}") from error
+    missing = tuple(f"{name} is missing; the model is drawn without it" for name in resolver.finder.missing)
+    return mesh, MESH_SUFFIXES[suffix], (*missing, *resolver.refused, *doubts, *dropped)
+
+
+class _Resolver(trimesh.resolvers.Resolver):  # type: ignore[misc]
+    """trimesh's way to side files, through Finder, with pictures checked before they are decoded."""
+
+    def __init__(self, finder: Finder, limits: MeshLimits) -> None:
+        self.finder = finder
+        self.limits = limits
+        self.refused: list[str] = []
+        self.parent = str(finder.folder)
+        self.file_name = "geometry"
+
+    def get(self, name: str) -> bytes:
+        path = self.finder.find(name)
+        if path is None:
+            raise FileNotFoundError(name)
+        if path.stat().st_size > self.limits.max_bytes:
+            self.refused.append(f"{path.name} is left out: over {self.limits.max_bytes:,} bytes")
+            raise FileNotFoundError(name)
+        data = path.read_bytes()
+        if path.suffix.lower() in _PICTURES:
+            try:
+                open_picture(data, self.limits)
+            except TextureRefused as refused:
+                self.refused.append(f"texture {path.name} is left out: {refused}")
+                raise FileNotFoundError(name) from refused
+        return data
+
+    def keys(self) -> list[str]:
+        return []
+
+    def namespaced(self, namespace: str) -> _Resolver:
+        return _Resolver(Finder(self.finder.folder / namespace, self.finder.root), self.limits)
+
+    def write(self, name: str, data: Any) -> None:
+        raise NotImplementedError
+
+
+def _check_file(path: Path, limits: MeshLimits) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise BadMesh(f"{path.name} can't be opened: {error.strerror}") from error
+    if not size:
+        raise BadMesh(f"{path.name} is empty: copy or export it again")
+    if size > limits.max_bytes:
+        raise BadMesh(f"{path.name} has {size:,} bytes, over the limit of {limits.max_bytes:,}: reduce it")
+    declared = _declared_faces(path, size)
+    if declared > limits.max_faces:
+        raise BadMesh(
+            f"{path.name} has {declared:,} faces, over the limit of {limits.max_faces:,}: reduce it"
+        )
+
+
+def _declared_faces(path: Path, size: int) -> int:
+    """Faces a PLY or binary STL says it has; 0 where only reading can tell."""
+    with path.open("rb") as file:
+        head = file.read(2048)
+    if head.startswith(b"ply"):
+        for line in head.split(b"\n"):
+            words = line.split()
+            if len(words) == 3 and words[:2] == [b"element", b"face"] and words[2].isdigit():
+                return int(words[2])
+    elif path.suffix.lower() == ".stl" and len(head) >= 84:
+        (count,) = struct.unpack("<I", head[80:84])
+        if size == 84 + 50 * count:
+            return int(count)
+    return 0
+
+
+def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
+    try:
+        data = path.read_bytes()
+        with python_warnings.catch_warnings(), np.errstate(all="ignore"):
+            python_warnings.simplefilter("ignore")
+            return trimesh.load_scene(
+                io.BytesIO(data), file_type=suffix[1:], resolver=resolver, process=False
+            )
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - loaders raise anything on a stranger's file
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise BadMesh(f"{path.name} can't be read as {suffix[1:]} ({reason}): export it again") from error
+
+
+def _linear_colors(path: Path) -> dict[str, tuple[float, ...]]:
+    """baseColorFactor by material name, where the name is unique."""
+    try:
+        tree = gltf_tree(path)
+    except (OSError, ValueError):
+        return {}
+    found: dict[str, tuple[float, ...]] = {}
+    names: dict[str, int] = {}
+    for material in tree.get("materials", []):
+        name = material.get("name", "")
+        factor = material.get("pbrMetallicRoughness", {}).get("baseColorFactor")
+        names[name] = names.get(name, 0) + 1
+        if isinstance(factor, list):
+            found[name] = tuple(float(value) for value in factor)
+    return {name: factor for name, factor in found.items() if names[name] == 1}
