@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ml.geometry.normals import corner_normals
+from ml.geometry.normals import corner_normals, face_normals
 from ml.types import BoolArray, Material, Mesh
 
 __all__ = ["INVISIBLE", "Surfaces", "has_cutouts", "is_visible"]
@@ -17,6 +17,7 @@ INVISIBLE = 0.1  # alpha below which a part is left out
 CUTOUT = 0.5  # of a texture's largest alpha: texels below let rays through
 TEXTURE_SIDE = 1024  # pixels: more can't be seen in a view
 LEVELS = 11  # of a texture pyramid, 1024 down to 1
+_GRAZING = 0.4  # cosine to the ray below which a smoothed normal may lean the wrong way
 _NO_AREA = 1e3  # log2 texels a metre of a face that shows one texel
 
 Indices = npt.NDArray[np.int32]
@@ -41,6 +42,7 @@ class Surfaces:
 
     def __init__(self, mesh: Mesh) -> None:
         self._normals = _by_component(corner_normals(mesh.vertices, mesh.faces))
+        self._flat = np.ascontiguousarray(face_normals(mesh.vertices, mesh.faces).T, dtype=np.float32)
         self._material = mesh.face_material.astype(np.int32)
         has_uv = mesh.uv is not None
         textured = [has_uv and m.texture is not None and m.texture.size > 0 for m in mesh.materials]
@@ -53,11 +55,23 @@ class Surfaces:
             self._density = _texel_density(mesh, self._atlas)
 
     def normals(self, face: Indices, corner: Floats, direction: Floats) -> Floats:
-        """(m, 3) unit normals that face against (m, 3) ray directions."""
+        """(m, 3) unit normals that face against (m, 3) ray directions.
+
+        A smoothed normal that leans away where its flat face does not, at an outline, is bent back
+        until it is square to the ray.
+        """
         normal = _interpolate(self._normals, face, corner)
         rays = np.ascontiguousarray(direction.T)
-        length = np.sqrt(np.maximum((normal * normal).sum(axis=0), 1e-24))
-        normal /= np.copysign(length, -(normal * rays).sum(axis=0))
+        rays /= np.sqrt((rays * rays).sum(axis=0))
+        normal /= np.sqrt(np.maximum((normal * normal).sum(axis=0), 1e-24))
+        cosine = (normal * rays).sum(axis=0)
+        away = cosine > 0
+        grazing = np.flatnonzero(np.abs(cosine) < _GRAZING)
+        flat = self._flat[:, face[grazing]]
+        away[grazing] = (flat * rays[:, grazing]).sum(axis=0) > 0
+        np.negative(normal, out=normal, where=away)
+        bent = grazing[(cosine[grazing] > 0) != away[grazing]]
+        normal[:, bent] += np.abs(cosine[bent]) * -rays[:, bent]
         return np.ascontiguousarray(normal.T)
 
     def colors(self, face: Indices, corner: Floats, depth: Floats, focal: float) -> Pixels:
