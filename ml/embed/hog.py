@@ -25,7 +25,7 @@ CELL = 8  # pooled pixels a cell
 BINS = 9  # unsigned orientations
 CLIP = 0.2  # of a normalized value: one strong edge must not drown the rest
 BATCH = 32  # crops at a time, for the cache's sake
-_VERSION = "hog 1: gray, sqrt, pool 2, central differences, 8 px cells, triangular, 9 unsigned, clip 0.2"
+_VERSION = "hog 2: gray, sqrt, pool 2, central differences, 8 px cells, triangular, 9 unsigned, clip 0.2"
 
 
 class HogEmbedder:
@@ -35,8 +35,10 @@ class HogEmbedder:
         cells = INPUT // POOL // CELL
         digest = hashlib.sha256(_VERSION.encode()).hexdigest()
         self.info = EmbedderInfo("hog", cells * cells * BINS, INPUT, None, f"hog-{digest[:12]}")
-        ramp = 1.0 - (torch.arange(2 * CELL, dtype=torch.float32) + 0.5 - CELL).abs() / CELL
-        self._window = ramp.view(1, 1, 1, -1)
+        # (64, 8): a pixel's share of each cell, falling linearly with the distance from its center
+        pixels = torch.arange(INPUT // POOL, dtype=torch.float32)[:, None] + 0.5
+        centers = CELL * (torch.arange(cells, dtype=torch.float32)[None] + 0.5)
+        self._window = (1.0 - (pixels - centers).abs() / CELL).clamp_(min=0)
 
     def embed(self, crops: Sequence[Crop]) -> Features:
         """(n, 576) float32 rows of length 1. Raises ValueError for a crop of another size."""
@@ -57,22 +59,17 @@ class HogEmbedder:
         padded = functional.pad(gray, (1, 1, 1, 1), mode="replicate")
         dx = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
         dy = padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]
-        # Soft binning: a gradient's magnitude goes to the two nearest orientations. The distance from a
-        # bin, in bins, is that of angles modulo pi.
-        angle = torch.atan2(dy, dx) * (BINS / math.pi)
-        centers = torch.arange(BINS, dtype=torch.float32).view(1, BINS, 1, 1)
-        distance = torch.remainder(angle - centers + BINS / 2, BINS) - BINS / 2
-        votes = (1.0 - distance.abs()).clamp_(min=0) * torch.hypot(dx, dy)
-        return self._normalize(self._gather(votes))
-
-    def _gather(self, votes: torch.Tensor) -> torch.Tensor:
-        """(n, 9, 64, 64) -> (n, 9, 8, 8): votes shared by the nearest cells, separably."""
-        n, bins, height, width = votes.shape
-        flat = votes.reshape(n * bins, 1, height, width)
-        half = CELL // 2
-        flat = functional.conv2d(flat, self._window, stride=(1, CELL), padding=(0, half))
-        flat = functional.conv2d(flat, self._window.transpose(2, 3), stride=(CELL, 1), padding=(half, 0))
-        return flat.view(n, bins, height // CELL, width // CELL)
+        # Soft binning: a gradient's magnitude goes to the two nearest orientations, modulo pi.
+        angle = torch.remainder(torch.atan2(dy, dx) * (BINS / math.pi), BINS)
+        lower = angle.floor()
+        upper_share = angle - lower
+        magnitude = torch.hypot(dx, dy)
+        index = lower.long().clamp_(max=BINS - 1)
+        votes = torch.zeros(len(pixels), BINS, *magnitude.shape[2:])
+        votes.scatter_(1, index, magnitude * (1 - upper_share))
+        votes.scatter_(1, (index + 1) % BINS, magnitude * upper_share)
+        # Each vote is shared by the nearest cells, separably: two products with one small matrix.
+        return self._normalize(self._window.T @ votes @ self._window)
 
     @staticmethod
     def _normalize(cells: torch.Tensor) -> torch.Tensor:

@@ -68,7 +68,7 @@ class CalibrationSource:
     backgrounds: Path | None = None
     absent: Path | None = None
     patches: int = 4000
-    absent_patches: int = 2000
+    absent_patches: int = 1000
     seed: int = 1
 
 
@@ -339,7 +339,7 @@ def _calibrate(
     calibration = {
         "estimator": ESTIMATOR,
         "tail": TAIL,
-        "shape": fitted.shape,
+        "factor": fitted.factor,
         "patches": fitted.patches,
         "source": drawn_from,
         "seed": source.seed,

@@ -23,7 +23,7 @@ __all__ = ["SOURCE_DRAWN", "background_crops", "draw_scene", "photos_in"]
 Image = npt.NDArray[np.uint8]
 
 SOURCE_DRAWN = "drawn 1"  # changes with what is drawn
-WIDTH, HEIGHT = 320, 240  # pixels of a drawn scene
+WIDTH, HEIGHT = 240, 180  # pixels of a drawn scene
 PATCHES_A_SCENE = 16
 SMALLEST = 0.15  # side of a patch, as a share of the scene's
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
@@ -80,7 +80,7 @@ def _random_box(photo: Photo, rng: np.random.Generator) -> Box:
 
 
 def draw_scene(rng: np.random.Generator) -> Image:
-    """(240, 320, 3) uint8: a place with no product in it."""
+    """(180, 240, 3) uint8: a place with no product in it."""
     kinds: Sequence[Callable[[np.random.Generator], npt.NDArray[np.float32]]]
     kinds = (_room, _room, _texture, _noise, _clutter, _clutter)
     scene = kinds[int(rng.integers(len(kinds)))](rng)
@@ -89,7 +89,7 @@ def draw_scene(rng: np.random.Generator) -> Image:
     scene = scene * light[:, :, None]
     if rng.random() < 0.5:
         scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.5, 3.0)))
-    scene = scene + rng.normal(0, rng.uniform(0, 6), scene.shape)
+    scene = scene + rng.uniform(0, 6) * rng.standard_normal(scene.shape, dtype=np.float32)
     return np.asarray(np.clip(scene, 0, 255), dtype=np.uint8)
 
 
@@ -104,7 +104,7 @@ def _plain(rng: np.random.Generator) -> npt.NDArray[np.float32]:
 
 
 def _smooth_noise(rng: np.random.Generator, cells: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """(240, 320) in about [-1, 1], with that many blobs across and down."""
+    """(180, 240) in about [-1, 1], with that many blobs across and down."""
     small = rng.uniform(-1, 1, (max(cells[1], 2), max(cells[0], 2))).astype(np.float32)
     return np.asarray(cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC), dtype=np.float32)
 
@@ -142,7 +142,7 @@ def _room(rng: np.random.Generator) -> npt.NDArray[np.float32]:
     corner_x, corner_y = rng.uniform(0, WIDTH), rng.uniform(0.4, 0.95) * HEIGHT
     left, right = corner_y + rng.uniform(0, 90), corner_y + rng.uniform(0, 90)
     side = np.array([[corner_x, 0], [WIDTH, 0], [WIDTH, right], [corner_x, corner_y]])
-    floor = np.array([[0, left], [corner_x, corner_y], [WIDTH, right], [WIDTH, 400], [0, 400]])
+    floor = np.array([[0, left], [corner_x, corner_y], [WIDTH, right], [WIDTH, 2 * HEIGHT], [0, 2 * HEIGHT]])
     _fill(scene, side, _color(rng))
     patterned = _texture(rng) if rng.random() < 0.5 else _plain(rng)
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)

@@ -1,9 +1,10 @@
 """Making views comparable: each gets c and d so that background scores -1 on average and rarely above 0.
 
 Thesis 4.3.1: calibrated = c * cosine + d, with the mean of random background patches at -1 and their 99.99th
-percentile at 0. So few patches lie beyond it that the percentile is extrapolated: the excesses over a view's
-95th percentile are fitted by a generalized Pareto tail, its scale from the view's own mean excess, its
-shape, which needs far more data than one view has, shared by all views.
+percentile at 0. Of a few thousand patches hardly one lies beyond that percentile of a single view, so it is
+taken as edge + factor * excess: a view's own 95th percentile, its own mean excess over it, and a factor all
+views share. The factor is read off scores their view's edge and excess were not fitted on, pooled over
+views: of those it leaves one in 10,000 above.
 """
 
 from __future__ import annotations
@@ -19,74 +20,73 @@ from ml.types import FloatArray
 
 __all__ = ["ESTIMATOR", "Calibration", "fit_calibration", "no_match_threshold"]
 
-ESTIMATOR = "generalized Pareto tail over the 95th percentile, scale per view, shape shared"
-TAIL = 0.05  # share of the patches the tail is fitted on
+ESTIMATOR = "95th percentile + factor * mean excess, per view; factor cross-fitted, pooled over views"
+TAIL = 0.05  # share of the patches that lie over the edge
 TARGET = 1e-4  # false alarms a patch and view, at calibrated score 0
 FALSE_ACCEPTS = 0.01  # of queries with nothing to find, at the no-match threshold
+LEAST_PATCHES = 200  # ten over the edge are the least a mean excess can be read from
 _BLOCK = 2048  # views scored at a time
-_SHAPE_VIEWS = 200  # views whose excesses the shared shape is fitted on
+_POOLED = 2000  # views the shared factor is read off
 _SMALLEST_SPAN = 1e-4  # of cosine, between mean and percentile
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """lines (n, 2) float32: c and d of each view; shape: the tail's; patches: how many were scored."""
+    """lines (n, 2) float32: c and d of each view; factor: the shared one; patches: how many were scored."""
 
     lines: npt.NDArray[np.float32]
-    shape: float
+    factor: float
     patches: int
 
 
 def fit_calibration(vectors: FloatArray, patches: FloatArray) -> Calibration:
     """vectors (n, d) of views and patches (m, d) of background, rows of length 1, m >= 200.
 
-    Raises ValueError for fewer patches: ten in the tail are the least a mean excess can be read from.
+    Raises ValueError for fewer patches.
     """
-    count = len(patches)
-    kept = round(TAIL * count)
-    if kept < 10:
-        raise ValueError(f"calibration needs at least {int(10 / TAIL)} background patches, not {count}")
-    means, edges, excesses = _tails(vectors, patches, kept)
-    shape = _shared_shape(excesses)
-    scale = np.maximum(excesses.mean(axis=1), 1e-6) * (1.0 - shape)
-    reach = kept / count / TARGET  # how far beyond the tail's edge the target lies, as a ratio of shares
-    factor = math.log(reach) if abs(shape) < 1e-6 else (reach**shape - 1.0) / shape
-    span = np.maximum(edges + scale * factor - means, _SMALLEST_SPAN)
-    c = 1.0 / span
-    lines = np.stack([c, -c * (means + span)], axis=1).astype(np.float32)
-    return Calibration(lines, shape, count)
-
-
-def _tails(
-    vectors: FloatArray, patches: FloatArray, kept: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-    """Mean score (n,), the score the tail starts at (n,), and the excesses over it (n, kept)."""
-    n = len(vectors)
-    means, edges = np.empty(n), np.empty(n)
-    excesses = np.empty((n, kept), dtype=np.float32)
+    if len(patches) < LEAST_PATCHES:
+        raise ValueError(f"calibration needs at least {LEAST_PATCHES} background patches, not {len(patches)}")
     columns = torch.from_numpy(np.ascontiguousarray(patches, dtype=np.float32)).T
+    factor = _shared_factor(vectors, columns)
+    means, spans = np.empty(len(vectors)), np.empty(len(vectors))
     with torch.inference_mode():
-        for start in range(0, n, _BLOCK):
-            rows = torch.from_numpy(np.array(vectors[start : start + _BLOCK], dtype=np.float32))
-            scores = rows @ columns
-            block = slice(start, start + len(rows))
-            means[block] = scores.mean(dim=1).numpy()
-            top = torch.topk(scores, kept + 1, dim=1, sorted=True).values.numpy()
-            edges[block] = 0.5 * (top[:, kept - 1] + top[:, kept])
-            excesses[block] = top[:, :kept] - edges[block, None]
-    return means, edges, excesses
+        for start in range(0, len(vectors), _BLOCK):
+            scores = _rows(vectors[start : start + _BLOCK]) @ columns
+            mean, edge, excess = _tail(scores)
+            block = slice(start, start + len(scores))
+            means[block], spans[block] = mean.numpy(), (edge + factor * excess - mean).numpy()
+    c = 1.0 / np.maximum(spans, _SMALLEST_SPAN)
+    lines = np.stack([c, -c * means - 1.0], axis=1).astype(np.float32)
+    return Calibration(lines, factor, len(patches))
 
 
-def _shared_shape(excesses: npt.NDArray[np.float32]) -> float:
-    """Of the views' excesses, each view's divided by its mean; clipped, as a cosine is bounded."""
-    picked = excesses[:: max(1, len(excesses) // _SHAPE_VIEWS)]
-    pooled = (picked / np.maximum(picked.mean(axis=1, keepdims=True), 1e-6)).ravel()
-    # Probability-weighted moments (Hosking and Wallis, 1987): closed form, steady for short tails.
-    ordered = np.sort(pooled.astype(np.float64))
-    beyond = 1.0 - (np.arange(len(ordered)) + 0.65) / len(ordered)  # share of the excesses above each
-    first, second = float(ordered.mean()), float((ordered * beyond).mean())
-    shape = 2.0 - first / max(first - 2.0 * second, 1e-9)
-    return float(np.clip(shape, -0.5, 0.3))
+def _rows(block: FloatArray) -> torch.Tensor:
+    return torch.from_numpy(np.array(block, dtype=np.float32))
+
+
+def _tail(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(n, m) -> mean, edge of the tail, and mean excess over it, each (n,)."""
+    kept = max(2, round(TAIL * scores.shape[1]))
+    top = torch.topk(scores, kept + 1, dim=1, sorted=True).values
+    edge = 0.5 * (top[:, kept - 1] + top[:, kept])
+    return scores.mean(dim=1), edge, (top[:, :kept].mean(dim=1) - edge).clamp_min(1e-7)
+
+
+def _shared_factor(vectors: FloatArray, columns: torch.Tensor) -> float:
+    """In mean excesses over the edge: what one in 10,000 scores of the other half of the patches exceeds."""
+    half = columns.shape[1] // 2
+    folds = (columns[:, :half], columns[:, half : 2 * half])
+    picked = np.unique(np.linspace(0, len(vectors) - 1, min(_POOLED, len(vectors))).astype(np.int64))
+    pooled = []
+    with torch.inference_mode():
+        rows = _rows(vectors[picked])
+        scores = [rows @ fold for fold in folds]
+        for fitted, held_out in (scores, scores[::-1]):
+            _, edge, excess = _tail(fitted)
+            pooled.append(((held_out - edge[:, None]) / excess[:, None]).flatten())
+        values = torch.cat(pooled)
+        beyond = max(1, round(TARGET * len(values)))
+        return max(float(torch.topk(values, beyond).values[-1]), 0.0)
 
 
 def no_match_threshold(vectors: FloatArray, lines: FloatArray, absent: FloatArray) -> float:

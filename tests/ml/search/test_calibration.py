@@ -68,7 +68,7 @@ def test_drawn_scenes_repeat_with_their_seed_and_differ_from_each_other():
     first, second = np.random.default_rng(3), np.random.default_rng(3)
     scenes = [draw_scene(first) for _ in range(8)]
     assert all(np.array_equal(scene, draw_scene(second)) for scene in scenes)
-    assert all(scene.shape == (240, 320, 3) and scene.dtype == np.uint8 for scene in scenes)
+    assert all(scene.shape == (180, 240, 3) and scene.dtype == np.uint8 for scene in scenes)
     assert len({scene.tobytes() for scene in scenes}) == 8
     assert np.std([scene.mean() for scene in scenes]) > 10
 
