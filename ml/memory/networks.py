@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -27,7 +28,7 @@ _FIXED_SIZE = {"vit_": "image_size", "maxvit_": "input_size"}  # builders that m
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedNetwork:
-    """module: parameters are fake tensors; input_shape: (c, h, w)."""
+    """input_shape: (c, h, w)."""
 
     name: str
     module: nn.Module
@@ -39,13 +40,12 @@ def classification_networks() -> list[str]:
     return list(torchvision.models.list_models(module=torchvision.models))
 
 
-def build(name: str, size: int | None = None) -> NamedNetwork:
-    """The network called `name`, for inputs of `size` x `size` pixels (its usual size where None).
-
-    Raises UnknownName.
+def build(name: str, size: int | None = None, *, has_data: bool = False) -> NamedNetwork:
+    """The network called `name`, for inputs of `size` x `size` pixels (its usual size where None), its
+    parameters fake tensors or, with data, drawn at random. Raises UnknownName.
     """
     if name == _OWN:
-        return _build_own(size)
+        return _build_own(size, has_data=has_data)
     names = classification_networks()
     if name not in names:
         raise UnknownName(f"no network is called {name!r}; choose one of: {_OWN}, {', '.join(names)}")
@@ -54,17 +54,18 @@ def build(name: str, size: int | None = None) -> NamedNetwork:
     for prefix, option in _FIXED_SIZE.items():
         if name.startswith(prefix) and size:
             options[option] = (size, size) if option == "input_size" else size
-    with _without_data():
+    with warnings.catch_warnings(), nullcontext() if has_data else _without_data():
+        warnings.simplefilter("ignore", FutureWarning)  # of initializations that may change
         module: nn.Module = torchvision.models.get_model(name, weights=None, **options)
     return NamedNetwork(name, module, (3, side, side))
 
 
-def _build_own(size: int | None) -> NamedNetwork:
+def _build_own(size: int | None, *, has_data: bool) -> NamedNetwork:
     try:
         networks = import_module("ml.embed.networks")
     except ModuleNotFoundError as error:
         raise UnknownName(f"{_OWN} is not part of this installation; name a torchvision model") from error
-    with _without_data():
+    with nullcontext() if has_data else _without_data():
         module: nn.Module = networks.ViewNet()
     channels = next(layer.in_channels for layer in module.modules() if isinstance(layer, nn.Conv2d))
     side = size or int(networks.INPUT_SIZE)
