@@ -54,11 +54,13 @@ def _keep(mesh: Mesh, kept: npt.NDArray[np.bool_], why: str, warnings: list[str]
 
 def _usable(mesh: Mesh) -> npt.NDArray[np.bool_]:
     count = len(mesh.vertices)
-    within = ((mesh.faces >= 0) & (mesh.faces < count)).all(axis=1)
+    within: npt.NDArray[np.bool_] = np.all((mesh.faces >= 0) & (mesh.faces < count), axis=1)
     # beyond 1e12 units nothing is a product, and products of coordinates lose all precision
-    finite = (np.abs(mesh.vertices) < 1e12).all(axis=1)
+    finite: npt.NDArray[np.bool_] = np.all(np.abs(mesh.vertices) < 1e12, axis=1)
+    if not count:
+        return np.zeros(len(mesh.faces), dtype=bool)
     safe = np.where(within[:, None], mesh.faces, 0)
-    usable: npt.NDArray[np.bool_] = within & finite[safe].all(axis=1) if count else within
+    usable: npt.NDArray[np.bool_] = np.logical_and(within, finite[safe].all(axis=1))
     return usable
 
 

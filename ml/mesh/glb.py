@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -55,7 +54,7 @@ def write_glb(mesh: Mesh, path: Path) -> None:
     temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         temporary.write_bytes(data)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

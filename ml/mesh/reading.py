@@ -16,7 +16,8 @@ from ml.mesh.cleaning import clean
 from ml.mesh.limits import MeshLimits
 from ml.mesh.resources import Finder, gltf_tree, source_root
 from ml.mesh.scenes import mesh_from_scene
-from ml.mesh.textures import TextureRefused, open_picture
+from ml.mesh.textures import TextureRefusedError, open_picture
+from ml.mesh.wavefront import prepared_mtl, prepared_obj
 from ml.types import Frame, Mesh
 
 __all__ = ["MESH_SUFFIXES", "read_mesh"]
@@ -36,6 +37,7 @@ MESH_SUFFIXES = {
 """Formats read, best first (materials and textures survive in the first ones), with what the
 format itself says of units and axes."""
 
+_LINEAR = {".glb", ".gltf", ".step", ".stp"}  # whose colors are linear, as glTF's
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp"}
 
 
@@ -83,10 +85,12 @@ class _Resolver(trimesh.resolvers.Resolver):  # type: ignore[misc]
             self.refused.append(f"{path.name} is left out: over {self.limits.max_bytes:,} bytes")
             raise FileNotFoundError(name)
         data = path.read_bytes()
+        if path.suffix.lower() == ".mtl":
+            return prepared_mtl(data)
         if path.suffix.lower() in _PICTURES:
             try:
                 open_picture(data, self.limits)
-            except TextureRefused as refused:
+            except TextureRefusedError as refused:
                 self.refused.append(f"texture {path.name} is left out: {refused}")
                 raise FileNotFoundError(name) from refused
         return data
@@ -136,6 +140,8 @@ def _declared_faces(path: Path, size: int) -> int:
 def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
     try:
         data = path.read_bytes()
+        if suffix == ".obj":
+            data = prepared_obj(data)
         with python_warnings.catch_warnings(), np.errstate(all="ignore"):
             python_warnings.simplefilter("ignore")
             return trimesh.load_scene(
@@ -143,7 +149,7 @@ def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
             )
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - loaders raise anything on a stranger's file
+    except Exception as error:  # loaders raise anything on a stranger's file
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise BadMesh(f"{path.name} can't be read as {suffix[1:]} ({reason}): export it again") from error
 

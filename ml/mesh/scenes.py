@@ -12,7 +12,7 @@ import trimesh
 
 from ml.errors import BadMesh
 from ml.mesh.limits import MeshLimits
-from ml.mesh.textures import TextureRefused, texture_array
+from ml.mesh.textures import TextureRefusedError, texture_array
 from ml.types import Material, Mesh
 
 __all__ = ["DEFAULT_COLOR", "mesh_from_scene"]
@@ -127,7 +127,8 @@ def _face_colors(geometry: trimesh.Trimesh) -> npt.NDArray[np.uint8] | None:
     if kind == "vertex":
         corner = np.asarray(visual.vertex_colors, dtype=np.float32)
         if len(corner) == len(geometry.vertices):
-            return np.rint(corner[np.asarray(geometry.faces)].mean(axis=1)).astype(np.uint8)
+            mean: npt.NDArray[np.float32] = corner[np.asarray(geometry.faces)].mean(axis=1)
+            return np.rint(mean).astype(np.uint8)
     if kind == "face" and len(visual.face_colors) == len(geometry.faces):
         return np.asarray(visual.face_colors, dtype=np.uint8)
     return None
@@ -183,7 +184,10 @@ def _converted(builder: _Builder, source: Any) -> Material:
     name = str(source.name or f"part {len(builder.materials) + 1}")
     image = source.baseColorTexture if pbr else source.image
     texture = _texture(builder, image, name)
-    color = _pbr_color(builder, source, name) if pbr else _simple_color(builder, source, texture is not None)
+    if pbr:
+        color = _pbr_color(builder, source, name)
+    else:
+        color = _simple_color(source, has_texture=texture is not None)
     if image is not None and texture is None and color[:3].min() > 0.99:
         color[:3] = DEFAULT_COLOR[:3]
     return Material(name, color, texture)
@@ -201,7 +205,7 @@ def _pbr_color(builder: _Builder, source: Any, name: str) -> npt.NDArray[np.floa
     return np.append(srgb_from_linear(linear[:3]), np.clip(alpha, 0, 1)).astype(np.float32)
 
 
-def _simple_color(builder: _Builder, source: Any, has_texture: bool) -> npt.NDArray[np.float32]:  # noqa: FBT001
+def _simple_color(source: Any, *, has_texture: bool) -> npt.NDArray[np.float32]:
     """Kd and d of an MTL. A texture under a black Kd is shown unchanged: many exporters write
     'Kd 0 0 0' beside map_Kd, and the product would be black."""
     options = source.kwargs
@@ -249,7 +253,7 @@ def _texture(builder: _Builder, image: Any, name: str) -> npt.NDArray[np.uint8] 
                 builder.warn(
                     f"the texture of {name} was reduced from {size[0]} x {size[1]} to {shown} pixels"
                 )
-        except TextureRefused as refused:
+        except TextureRefusedError as refused:
             builder.warn(f"the texture of {name} is left out: {refused}")
     builder.textures[id(image)] = texture
     return texture

@@ -4,6 +4,7 @@ lost silently: every file is a model, a resource of one, a named failure or a no
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,15 +29,18 @@ _KNOWN_UNREAD = {
     ".sldasm", ".sldprt", ".usd", ".usda", ".usdc", ".usdz", ".vrml", ".wrl", ".x3d", ".x_t",
 }  # fmt: skip
 _RESOURCES = {
-    ".mtl", ".bin", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp", ".ktx2", ".hdr",
-    ".exr", ".dds",
+    ".mtl", ".bin", ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp", ".ktx2",
+    ".hdr", ".exr", ".dds",
 }  # fmt: skip
 _RANK = {suffix: rank for rank, suffix in enumerate(MESH_SUFFIXES)}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFailure:
-    """A product that can't be had. code: missing_entry, bad_entry, unsupported_format, refused_entry, bad_source."""
+    """A product that can't be had.
+
+    code: missing_entry, bad_entry, unsupported_format, refused_entry or bad_source.
+    """
 
     key: str
     name: str
@@ -179,7 +183,7 @@ def _folder(path: Path, root: Path, kind: Kind, workdir: Path, limits: SourceLim
             found.resources.update(references(file, root).found)
         else:
             others.append(file)
-    _describe(found, tables, root)
+    _describe(found, tables)
     for file in sorted(others):
         _account(found, file, root, kind, workdir, limits)
     if not found.models and not found.failures:
@@ -200,7 +204,8 @@ def _folder(path: Path, root: Path, kind: Kind, workdir: Path, limits: SourceLim
 def _files(root: Path, limits: SourceLimits) -> Iterator[Path]:
     """Regular files under root in a stable order, hidden ones and archive leftovers included."""
     count = 0
-    for folder, folders, names in root.walk() if hasattr(root, "walk") else _walk(root):
+    for name_of_folder, folders, names in os.walk(root):
+        folder = Path(name_of_folder)
         folders.sort()
         for name in sorted(names):
             if name != ROOT_MARKER and (folder / name).is_file():
@@ -210,13 +215,6 @@ def _files(root: Path, limits: SourceLimits) -> Iterator[Path]:
                         f"{root.name} holds more than {limits.entries:,} files; import parts of it"
                     )
                 yield folder / name
-
-
-def _walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    import os
-
-    for folder, folders, names in os.walk(root):
-        yield Path(folder), folders, names
 
 
 def _manifests(files: list[Path], found: _Found) -> list[manifests.Manifest]:
@@ -234,7 +232,7 @@ def _manifests(files: list[Path], found: _Found) -> list[manifests.Manifest]:
     return tables
 
 
-def _describe(found: _Found, tables: list[manifests.Manifest], root: Path) -> None:
+def _describe(found: _Found, tables: list[manifests.Manifest]) -> None:
     by_path = {model.path.resolve(): key for key, model in found.models.items()}
     by_stem = {model.path.resolve().with_suffix(""): key for key, model in found.models.items()}
     rows: set[str] = set()

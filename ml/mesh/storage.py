@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 from uuid import uuid4
@@ -46,7 +45,7 @@ def save_mesh(mesh: Mesh, path: Path) -> None:
                 if material.texture is not None:
                     stored = zipfile.ZipInfo(f"texture-{index}.png")  # PNG: compressed already
                     archive.writestr(stored, _png(material.texture))
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
