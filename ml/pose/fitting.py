@@ -12,17 +12,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ml.geometry.boxes import clip, expand, mask_box
-from ml.geometry.cameras import cropped
+from ml.geometry.boxes import around, clip, expand, mask_box
+from ml.geometry.cameras import cropped, project
 from ml.mesh.storage import load_mesh
+from ml.pose.masks import estimate_mask
 from ml.pose.placing import focal_or_default, place
 from ml.render.raycast import RayScene
-from ml.types import BoolArray, Box, Camera, Photo, Pose, View
+from ml.types import BoolArray, Box, Camera, FloatArray, Photo, Pose, View
 
 __all__ = ["ModelPoseFitter", "RefineLimits", "fit_pose", "silhouette_iou"]
 
+TRUSTED = 0.6  # IoU a mask must reach with some viewpoint before it may move the viewpoint
 CUT_OFF = "the object reaches the photo's edge; its size and place are uncertain"
 NO_FOCAL = "the photo doesn't tell its focal length; a usual one was taken"
+_VIEW_SPREAD = np.radians([3.0, 4.5])  # of azimuth and elevation about the nearest view of the grid
+_ASPECT_SPREAD = 0.04  # of a drawn box's log aspect about the true one
+_DIFFERENCE = math.radians(1)
+_ROUNDS = 3
 _EDGE = 2.0  # pixels from the photo's border: a box this near is cut off
 _AROUND = 0.25  # of the box, looked at on each side when outlines are compared
 _SIDE = 112  # pixels, longer side of the compared outlines
@@ -35,7 +41,7 @@ class RefineLimits:
     reach: float = math.radians(10)
     first: float = math.radians(5)
     last: float = math.radians(1)
-    seconds: float = 0.6
+    seconds: float = 0.25
 
 
 def fit_pose(
@@ -49,8 +55,12 @@ def fit_pose(
 ) -> Pose:
     """Where a model seen about from `view` stands in the photo so that it fills `box`.
 
-    mask: (h, w) the object's pixels in the photo, where known; the viewpoint is then refined to agree
-    with it and `silhouette_iou` says how well it does. Raises BadBox.
+    The viewpoint moves a few degrees, as the space between the index's views allows, so that the
+    outline has the box's aspect too; not where the box reaches the photo's edge.
+
+    mask: (h, w) the object's pixels in the photo, known or estimated; the viewpoint is then refined to
+    agree with it and `silhouette_iou` says how well it does. A mask that agrees with no viewpoint
+    moves none. Raises BadBox.
     """
     clip(box, photo.width, photo.height)
     focal = focal_or_default(photo.focal_px, photo.width, photo.height)
@@ -58,10 +68,18 @@ def fit_pose(
     def placed(candidate: View) -> Camera:
         return place(scene.points, candidate, box, photo.width, photo.height, focal)
 
+    is_cut_off = _is_cut_off(box, photo)
+    if not is_cut_off:
+        view = _agreeing(scene, placed, view, box)
     overlap = None
     if mask is not None and mask.any():
-        view, overlap = _refined(scene, placed, view, _Region.of(mask, box), refine or RefineLimits())
-    notes = [CUT_OFF] if _is_cut_off(box, photo) else []
+        region = _Region.of(mask, box)
+        refined, overlap = _refined(scene, placed, view, region, refine or RefineLimits())
+        if overlap >= TRUSTED:
+            view = refined
+        else:
+            overlap = region.iou(scene, placed(view))
+    notes = [CUT_OFF] if is_cut_off else []
     notes += [NO_FOCAL] if photo.focal_px is None else []
     azimuth = (view.azimuth + math.pi) % (2 * math.pi) - math.pi
     return Pose(azimuth, view.elevation, placed(view), overlap, tuple(notes))
@@ -78,12 +96,23 @@ class ModelPoseFitter:
     Made once a process, not shared between threads.
     """
 
-    def __init__(self, kept: int = 24) -> None:
+    def __init__(self, kept: int = 24, refine: RefineLimits | None = None) -> None:
         self._kept = kept
+        self._refine = refine or RefineLimits()
         self._scenes: OrderedDict[Path, RayScene] = OrderedDict()
+        self._cut: tuple[Photo, Box, BoolArray | None] | None = None
 
     def __call__(self, photo: Photo, box: Box, directory: Path, view: View) -> Pose:
-        return fit_pose(self.scene(directory), photo, box, view)
+        """The pose, refined by the object's outline where the photo shows it. Raises BadBox, BadMesh."""
+        return fit_pose(
+            self.scene(directory), photo, box, view, mask=self._mask(photo, box), refine=self._refine
+        )
+
+    def _mask(self, photo: Photo, box: Box) -> BoolArray | None:
+        """Estimated once for all the models a photo is compared with."""
+        if self._cut is None or self._cut[0] is not photo or self._cut[1] != box:
+            self._cut = (photo, box, estimate_mask(photo, box))
+        return self._cut[2]
 
     def scene(self, directory: Path) -> RayScene:
         """The model's geometry, read once. Raises BadMesh, OSError where the directory has none."""
@@ -126,6 +155,27 @@ class _Region:
         rendered = scene.mask(cropped(camera, self.part, width, height))
         union = np.count_nonzero(rendered | self.mask)
         return float(np.count_nonzero(rendered & self.mask) / union) if union else 0.0
+
+
+def _agreeing(scene: RayScene, placed: Callable[[View], Camera], start: View, box: Box) -> View:
+    """The likeliest viewpoint near `start` given the box's aspect: Gauss-Newton on its logarithm."""
+
+    def excess(angles: FloatArray) -> float:
+        found = around(project(placed(View(float(angles[0]), float(angles[1]))), scene.points))
+        return math.log(max(found.height, 1e-6) / max(found.width, 1e-6)) - math.log(box.aspect)
+
+    origin = np.array([start.azimuth, start.elevation])
+    angles, steps = origin.copy(), np.eye(2) * _DIFFERENCE
+    for _ in range(_ROUNDS):
+        off = excess(angles)
+        slope = np.array(
+            [(excess(angles + step) - excess(angles - step)) / (2 * _DIFFERENCE) for step in steps]
+        )
+        weighted = _VIEW_SPREAD**2 * slope
+        gain = weighted / (slope @ weighted + _ASPECT_SPREAD**2)
+        wanted = origin - gain * (off - slope @ (angles - origin))
+        angles = np.clip(wanted, origin - 2 * _VIEW_SPREAD, origin + 2 * _VIEW_SPREAD)
+    return View(float(angles[0]), float(angles[1]))
 
 
 def _refined(
