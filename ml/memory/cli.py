@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=_positive, default=1, help="examples at once (1)")
     parser.add_argument("--size", type=_positive, help="side of the input in pixels (the network's own)")
     parser.add_argument("--train", action="store_true", help="forward and backward pass, not forward alone")
+    parser.add_argument(
+        "--in-place",
+        action="store_true",
+        help="let element-wise operations overwrite what nobody reads again",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON value on standard output")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the lifetimes in the arena")
     parser.add_argument("--run", action="store_true", help="run it on this machine, plainly and in its arena")
@@ -70,7 +75,7 @@ def _positive(text: str) -> int:
 
 def _print_network(options: argparse.Namespace) -> None:
     mode = Mode.TRAINING if options.train else Mode.INFERENCE
-    row: dict[str, Any] = summarize(options.network, options.batch, options.size, mode).as_row()
+    row: dict[str, Any] = _summary(options, options.network, options.batch, mode).as_row()
     if options.budget is not None:
         network = build(options.network, options.size)
         fits = plan_batch_size(network.module.eval(), network.input_shape, int(options.budget * MIB))
@@ -90,8 +95,14 @@ def _print_network(options: argparse.Namespace) -> None:
         _say(f"{key:<{width}}  {value:.2f}" if isinstance(value, float) else f"{key:<{width}}  {value}")
 
 
+def _summary(options: argparse.Namespace, name: str, batch: int, mode: Mode) -> Summary:
+    return summarize(name, batch, options.size, mode, is_in_place=options.in_place)
+
+
 def _plot(options: argparse.Namespace, mode: Mode) -> None:
-    memory, side = read_memory(options.network, options.batch, options.size, mode)
+    memory, side = read_memory(
+        options.network, options.batch, options.size, mode, is_in_place=options.in_place
+    )
     storages = memory.of(Role.OUTPUT) if mode is Mode.INFERENCE else memory.storages
     title = f"{options.network}, {mode}, batch {options.batch}, {side} px"
     draw_lifetimes(storages, arena_plan(storages), title, options.plot)
@@ -103,7 +114,8 @@ def _print_thesis(options: argparse.Namespace) -> None:
     def summary(name: str, batch: int, mode: Mode) -> Summary:
         key = (name, batch, mode)
         if key not in known:
-            known[key] = summarize(name, batch, options.size, mode)
+            is_in_place = options.in_place or mode is Mode.TRAINING  # as Torch7's ReLU(true)
+            known[key] = summarize(name, batch, options.size, mode, is_in_place=is_in_place)
         return known[key]
 
     made = []
@@ -119,7 +131,7 @@ def _print_all(options: argparse.Namespace) -> None:
     mode = Mode.TRAINING if options.train else Mode.INFERENCE
     rows: list[dict[str, Any]] = []
     for name in classification_networks():
-        one = summarize(name, options.batch, options.size, mode)
+        one = _summary(options, name, options.batch, mode)
         need = one.together or one.outputs
         ratio = need.arena / need.lower_bound
         rows.append({"network": name, **asdict(need), "ratio": ratio})

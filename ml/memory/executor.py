@@ -23,6 +23,7 @@ from ml.errors import NetworkNotTraceable
 from ml.memory.arena import arena_plan
 from ml.memory.graph import Mode, Role
 from ml.memory.measuring import convolution_workspace
+from ml.memory.overwriting import overwritten
 from ml.memory.planning import Plan
 from ml.memory.tracing import Trace, storage_key, trace
 
@@ -63,10 +64,19 @@ class ArenaExecutor:
                      inputs, results and the parameters' gradients
     """
 
-    def __init__(self, model: nn.Module, input_shape: Sequence[int], *, mode: Mode = Mode.INFERENCE) -> None:
-        """Raises NetworkNotTraceable. input_shape: (n, c, h, w)."""
+    def __init__(
+        self,
+        model: nn.Module,
+        input_shape: Sequence[int],
+        *,
+        mode: Mode = Mode.INFERENCE,
+        is_in_place: bool = False,
+    ) -> None:
+        """Raises NetworkNotTraceable. input_shape: (n, c, h, w). In place: element-wise operations
+        overwrite what nobody reads again."""
         self._model = model
-        self._trace = trace(model, input_shape, mode=mode)
+        traced = trace(model, input_shape, mode=mode)
+        self._trace = overwritten(traced) if is_in_place else traced
         roles = (Role.OUTPUT,) if mode is Mode.INFERENCE else tuple(Role)
         planned = [i for i, s in enumerate(self._trace.memory.storages) if s.role in roles]
         self.plan: Plan = arena_plan([self._trace.memory.storages[i] for i in planned])

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from ml.memory.arena import arena_plan
 from ml.memory.graph import MIB, Mode, NetworkMemory, Role, Storage, largest_alive, total_bytes
 from ml.memory.networks import build
+from ml.memory.overwriting import overwritten
 from ml.memory.planning import greedy_plan, last_use_plan
 from ml.memory.tracing import trace
 
@@ -82,16 +83,26 @@ class Summary:
         return row
 
 
-def read_memory(name: str, batch: int, size: int | None, mode: Mode) -> tuple[NetworkMemory, int]:
+def read_memory(
+    name: str, batch: int, size: int | None, mode: Mode, *, is_in_place: bool = False
+) -> tuple[NetworkMemory, int]:
     """The storages of the network called `name`, and the input's side. Raises UnknownName and
-    NetworkNotTraceable."""
+    NetworkNotTraceable. In place: element-wise operations overwrite what nobody reads again."""
     network = build(name, size)
-    return trace(network.module, (batch, *network.input_shape), mode=mode).memory, network.input_shape[-1]
+    traced = trace(network.module, (batch, *network.input_shape), mode=mode)
+    return (overwritten(traced) if is_in_place else traced).memory, network.input_shape[-1]
 
 
-def summarize(name: str, batch: int = 1, size: int | None = None, mode: Mode = Mode.INFERENCE) -> Summary:
-    """Trace a network by name and plan its memory. Raises UnknownName and NetworkNotTraceable."""
-    memory, side = read_memory(name, batch, size, mode)
+def summarize(
+    name: str,
+    batch: int = 1,
+    size: int | None = None,
+    mode: Mode = Mode.INFERENCE,
+    *,
+    is_in_place: bool = False,
+) -> Summary:
+    """Trace a network by name and plan its memory, as `read_memory` does."""
+    memory, side = read_memory(name, batch, size, mode, is_in_place=is_in_place)
     is_training = mode is Mode.TRAINING
     return Summary(
         network=name,

@@ -3,7 +3,8 @@
 F. Massa, "Relating images and 3D models with convolutional neural networks", 2017, section 3.1. Of its
 figures those known here are the outputs at batch 1 and the total saved for resnet152 at batch 128. The
 author's Torch7 package (optimize-net) publishes more, of the same method: its README's outputs at batch
-128 and gradients at batch 64, in MB of 2^20 bytes.
+128 and gradients at batch 64, in MB of 2^20 bytes. There an in-place ReLU overwrites its gradient in the
+backward pass too; summaries for training are expected to do the same.
 """
 
 from __future__ import annotations
