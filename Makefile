@@ -40,12 +40,17 @@ webapp/static/dist/.ready: frontend/node_modules/.ready $(FRONTEND_SOURCES)
 	@npm run build --prefix frontend --silent
 	@touch $@
 
-var/static/.ready: webapp/static/dist/.ready .venv/.ready $(shell find webapp/static -type f -not -path '*/dist/*')
+var/static/.ready: webapp/static/dist/.ready .venv/.ready $(shell find webapp/static -type f -not -path '*/dist/*' 2>/dev/null)
 	@echo "==> Static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@mkdir -p var/static && touch $@
 
+# Until the front end is there, its steps are left out.
+ifneq ($(wildcard frontend/package-lock.json),)
 setup: .venv/.ready var/static/.ready
+else
+setup: .venv/.ready
+endif
 
 # ---- the two commands -------------------------------------------------------------------
 
@@ -54,8 +59,7 @@ run: setup
 	@PORT=$(PORT) exec $(BIN)/supervisord --nodaemon --configuration webapp/supervisord.conf
 
 test: setup lint
-	@echo "==> Front-end tests"
-	@npm test --prefix frontend
+	@if [ -f frontend/package-lock.json ]; then echo "==> Front-end tests"; npm test --prefix frontend; fi
 	@echo "==> Tests"
 	@$(BIN)/python -m pytest
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ml.types import Crop, Detection, FloatArray, Photo
 
-__all__ = ["Adapter", "Detector", "EmbedderInfo", "Embedder", "Features"]
+__all__ = ["Adapter", "Detector", "Embedder", "EmbedderInfo", "Features"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ __all__ = ["SaliencyDetector", "saliency"]
 SIDE = 96  # pixels of the longer side the photo is shrunk to
 NOISE = 2.0  # Lab steps below this cost nothing: sensor noise and soft shadows
 LEAST_CONTRAST = 8.0  # in Lab; a path costing less than this everywhere leads to no object
-LEVELS = (0.25, 0.45, 0.65)  # of the strongest saliency, at which regions are cut out
+LEVELS = (0.1, 0.2, 0.35, 0.5)  # of the strongest saliency, at which regions are cut out
 LEAST_AREA = 0.01  # of the photo, for a region
 MOST = 12  # detections returned
 WHOLE = 0.95  # a box covering more of the photo than this says nothing
@@ -83,5 +83,5 @@ def _score(salient: FloatMap, inside: npt.NDArray[np.bool_], box: Box, photo: Ph
     """In [0, 1]: how strongly the region stands out, how well it fills its box, how large it is."""
     contrast = float(salient[inside].mean())
     fill = float(inside.mean())
-    size = min(1.0, (box.area / (photo.width * photo.height)) ** 0.25 * 1.2)
-    return float(contrast**0.5 * (0.5 + 0.5 * fill) * size)
+    size = min(1.0, box.area / (photo.width * photo.height))
+    return float(contrast**0.5 * (0.5 + 0.5 * fill) * size**0.5)

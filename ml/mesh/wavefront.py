@@ -14,19 +14,22 @@ __all__ = ["prepared_mtl", "prepared_obj"]
 
 _RELATIVE = re.compile(rb"^f[^\n]*[ /]-\d", re.M)
 _WITH_UV = re.compile(rb"^f[ \t]+\d+/\d", re.M)
-_WITHOUT_UV = re.compile(rb"^f[ \t][^\n#]*?(?<![\d/])\d+(?:[ \t\r\n]|//)", re.M)
+_WITHOUT_UV = re.compile(rb"^f[ \t]+\d+(?:[ \t\r]|//)[^\n]*", re.M)
 
 
 def prepared_obj(data: bytes) -> bytes:
-    """UTF-8 OBJ with absolute indices, and with texture coordinates on every face or on none."""
+    """UTF-8 OBJ with absolute indices, and within a material with texture coordinates on every
+    face or on none."""
     data = _utf8(data)
-    relative = _RELATIVE.search(data) is not None
-    mixed = _WITH_UV.search(data) is not None and _WITHOUT_UV.search(data + b"\n") is not None
-    return _rewritten(data, fill=mixed) if relative or mixed else data
+    if _RELATIVE.search(data):
+        data = _absolute(data)
+    if _WITH_UV.search(data) and _WITHOUT_UV.search(data):
+        data = _filled(data)
+    return data
 
 
 def prepared_mtl(data: bytes) -> bytes:
-    """UTF-8 MTL with one blank between words, as material names are compared so."""
+    """UTF-8 MTL."""
     return _utf8(data)
 
 
@@ -38,32 +41,45 @@ def _utf8(data: bytes) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _rewritten(data: bytes, *, fill: bool) -> bytes:
-    lines = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines()
+def _filled(data: bytes) -> bytes:
+    """Faces without texture coordinates get a blank one where their material has others with."""
+    head, *chunks = re.split(rb"^(?=usemtl[ \t])", data, flags=re.M)
+    names = [chunk.partition(b"\n")[0].strip() for chunk in chunks]
+    textured = {name for name, chunk in zip(names, chunks, strict=True) if _WITH_UV.search(chunk)}
+    bare = {name for name, chunk in zip(names, chunks, strict=True) if _WITHOUT_UV.search(chunk)}
+    mixed = textured & bare
+    if not mixed:
+        return data
+    blank = len(re.findall(rb"^vt[ \t]", data, re.M)) + 1
+    for place, name in enumerate(names):
+        if name in mixed:
+            chunks[place] = _WITHOUT_UV.sub(lambda face: _with_blank(face[0], blank), chunks[place])
+    return b"".join([head, *chunks, b"\nvt 0 0\n"])
+
+
+def _with_blank(face: bytes, blank: int) -> bytes:
+    return re.sub(rb"(?<=[ \t])(\d+)(?:/(?=/)|(?![\d/]))", rb"\1/%d" % blank, face)
+
+
+def _absolute(data: bytes) -> bytes:
+    """Indices counted back from a face's own line, counted from the file's start instead."""
     seen = {b"v": 0, b"vt": 0, b"vn": 0}
-    total_uv = sum(line.startswith((b"vt ", b"vt\t")) for line in lines)
-    blank = b"%d" % (total_uv + 1)
     out: list[bytes] = []
-    for line in lines:
+    for line in data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
         words = line.split()
         if words and words[0] in seen:
             seen[words[0]] += 1
         elif words and words[0] == b"f":
             counts = (seen[b"v"], seen[b"vt"], seen[b"vn"])
-            line = b"f " + b" ".join(_reference(word, counts, blank if fill else b"") for word in words[1:])
+            line = b"f " + b" ".join(_reference(word, counts) for word in words[1:])
         out.append(line)
-    if fill:
-        out.append(b"vt 0 0")
     return b"\n".join(out) + b"\n"
 
 
-def _reference(word: bytes, counts: tuple[int, int, int], blank: bytes) -> bytes:
-    """'-1//-2' -> '8/<blank>/7' where 8 positions and normals came before."""
+def _reference(word: bytes, counts: tuple[int, int, int]) -> bytes:
+    """'-1//-2' -> '8//7' where 8 positions and normals came before."""
     parts = word.split(b"/")
     for place, part in enumerate(parts[:3]):
         if part.startswith(b"-"):
             parts[place] = b"%d" % (counts[place] + int(part) + 1)
-    if blank:
-        parts += [b""] * (2 - len(parts))
-        parts[1] = parts[1] or blank
     return b"/".join(parts)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-import resource
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures import as_completed
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from pebble import ProcessExpired, ProcessPool
 
-from ml.errors import BadMesh, ShapelensError
+from ml.errors import ShapelensError
 from ml.geometry.normals import merged_vertices
 from ml.mesh.glb import write_glb
 from ml.mesh.limits import MeshLimits
@@ -26,6 +23,7 @@ from ml.mesh.normalizing import normalize
 from ml.mesh.reading import read_mesh
 from ml.mesh.resources import references
 from ml.mesh.storage import save_mesh
+from ml.pipelines.children import ChildLimits, run_in_children
 from ml.render.raycast import RayScene
 from ml.render.thumbnails import thumbnail
 from ml.render.views import DEFAULT_GRID, ViewGrid, encode_jpeg, render_views, save_views
@@ -41,8 +39,6 @@ __all__ = [
     "onboard_many",
 ]
 
-_TASKS_A_CHILD = 100  # then it is replaced, so that what a library leaks stays small
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _HASH_STEP = 1e-6  # metres: finer differences are rounding
 
 
@@ -205,66 +201,25 @@ def onboard_many(
     grid: ViewGrid = DEFAULT_GRID,
     limits: OnboardLimits | None = None,
     on_result: Callable[[OnboardResult], None] | None = None,
-) -> Iterator[OnboardResult]:
+) -> Generator[OnboardResult, None, None]:
     """Every job's result as it is ready, in any order.
 
     A model that takes too long, too much memory or crashes its reader costs only itself: its child is
     killed and replaced. Closing the iterator stops the children.
     """
     limits = limits or OnboardLimits()
-    pool = ProcessPool(
-        max_workers=max(1, min(workers, len(jobs))),
-        max_tasks=_TASKS_A_CHILD,
-        initializer=_start_child,
-        initargs=(limits.memory_mb,),
-        context=multiprocessing.get_context("spawn"),
+    task = partial(onboard, grid=grid, limits=limits)
+    outcomes = run_in_children(
+        task, jobs, workers=workers, limits=ChildLimits(limits.seconds, limits.memory_mb)
     )
-    try:
-        waiting = {
-            pool.schedule(
-                onboard, args=(job,), kwargs={"grid": grid, "limits": limits}, timeout=limits.seconds
-            ): job
-            for job in jobs
-        }
-        for future in as_completed(waiting):
-            job = waiting[future]
-            error = _failure(future.exception(), limits)
-            result = OnboardResult(job, future.result() if error is None else None, error)
-            if error is not None:
-                _discard_staged(job.out)
+    with closing(outcomes):
+        for outcome in outcomes:
+            result = OnboardResult(outcome.job, outcome.made, outcome.error)
+            if result.error is not None:
+                _discard_staged(outcome.job.out)
             if on_result is not None:
                 on_result(result)
             yield result
-    finally:
-        pool.stop()
-        pool.join()
-
-
-def _start_child(memory_mb: int) -> None:
-    for name in _THREADS:
-        os.environ[name] = "1"
-    limit = memory_mb << 20
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _failure(error: BaseException | None, limits: OnboardLimits) -> ShapelensError | None:
-    if error is None or isinstance(error, ShapelensError):
-        return error
-    if isinstance(error, FutureTimeout | TimeoutError):
-        return BadMesh(
-            f"reading took longer than {limits.seconds:g} s; simplify the model and import it again"
-        )
-    if isinstance(error, MemoryError):
-        return BadMesh(
-            f"it needs more than {limits.memory_mb} MB of memory; simplify the model, import it again"
-        )
-    if isinstance(error, ProcessExpired):
-        return BadMesh(
-            f"its reader crashed (exit code {error.exitcode}), perhaps over {limits.memory_mb} MB of memory; "
-            "export the model again, or simplify it"
-        )
-    return BadMesh(f"it can't be read ({type(error).__name__}: {error}); export the model again")
 
 
 def _discard_staged(out: Path) -> None:

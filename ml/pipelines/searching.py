@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from ml import registry
-from ml.errors import BadBox, NoViews
+from ml.errors import BadBox, NoViews, ShapelensError
 from ml.geometry.boxes import clip
 from ml.geometry.crops import crop_photo
 from ml.pipelines.indexing import check_fingerprints
+from ml.pose.fitting import ModelPoseFitter
 from ml.protocols import Adapter, Detector, Embedder, Features
 from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
 from ml.search.config import SearchConfig
@@ -32,6 +34,8 @@ from ml.search.rerank import blend, cell_masks, cell_scores
 from ml.types import Box, Detection, FloatArray, Photo, Pose, View
 
 __all__ = ["Match", "PhotoQuery", "PoseFitter", "QueryInfo", "SearchAnswer", "Searcher"]
+
+log = logging.getLogger(__name__)
 
 LEAST_SIDE = 2.0  # pixels a box must measure in each direction
 
@@ -85,7 +89,7 @@ class Searcher:
     ) -> Searcher:
         """Memory-map a generation, and the small ones appended to it.
 
-        config: None takes the one stored with the generation.
+        config: None takes the one stored with the generation. fit_pose: None takes `ModelPoseFitter`.
         Raises GenerationCorrupt where a file is missing or short, GenerationMismatch where the generation
         was built with another embedder, renderer or adapter; both say what to run.
         """
@@ -98,7 +102,7 @@ class Searcher:
             registry.adapter(library.manifest.adapter),
             registry.detector(detector_name),
             config=config,
-            fit_pose=fit_pose,
+            fit_pose=fit_pose or ModelPoseFitter(),
         )
 
     def detect(self, photo: Photo) -> list[Detection]:
@@ -270,7 +274,11 @@ class Searcher:
         for match in matches[:pose_top]:
             photo = match.views[0].photo
             directory = model_directory(match.model_id)
-            pose = fit(queries[photo].photo, infos[photo].box, directory, match.view)
+            try:
+                pose = fit(queries[photo].photo, infos[photo].box, directory, match.view)
+            except (ShapelensError, OSError) as error:  # a product without an overlay is still an answer
+                log.warning("no pose of model %d in %s: %s", match.model_id, directory, error)
+                pose = None
             fitted.append(replace(match, pose=pose))
         return [*fitted, *matches[pose_top:]]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml.mesh.storage import save_mesh
 from ml.pipelines.indexing import CalibrationSource, GenerationEntry, build_generation
 from ml.render.views import ViewGrid, render_views, save_views
 from ml.types import Material, Mesh
@@ -76,6 +77,7 @@ def onboarded(tmp_path_factory) -> dict[str, Path]:
         directories[name] = root / name
         directories[name].mkdir()
         save_views(render_views(mesh, GRID, VIEW_SIDE), directories[name])
+        save_mesh(mesh, directories[name] / "mesh.npz")
     return directories
 
 

@@ -7,9 +7,13 @@ import pytest
 
 from ml import registry
 from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch
+from ml.geometry.boxes import mask_box
 from ml.geometry.crops import crop_photo
+from ml.mesh.storage import load_mesh
 from ml.pipelines.indexing import CalibrationSource, GenerationEntry, build_generation
 from ml.pipelines.searching import PhotoQuery, Searcher
+from ml.render.raycast import RayScene
+from ml.render.silhouette import silhouette
 from ml.render.views import load_views
 from ml.search.generation import open_generation
 from ml.types import Box, Photo
@@ -189,6 +193,24 @@ def test_poses_are_fitted_for_the_first_products_only(generation, onboarded):
     answer = searcher.search(query, tau=0.05, model_directory=directories.__getitem__, pose_top=2)
     assert asked == [(directories[match.model_id], match.view) for match in answer.matches[:2]]
     assert len(answer.matches) == 5
+
+
+def test_the_best_product_is_laid_over_the_photo(searcher, onboarded):
+    photo, box = photo_of(onboarded["chair"], 14)
+    answer = searcher.search(
+        [PhotoQuery(photo, box)], model_directory=lambda _: onboarded["chair"], pose_top=1
+    )
+    pose = answer.matches[0].pose
+    scene = RayScene(load_mesh(onboarded["chair"] / "mesh.npz"))
+    outline = mask_box(silhouette(scene, pose.camera))
+    assert outline.as_tuple() == pytest.approx(box.as_tuple(), abs=2)
+
+
+def test_a_model_that_is_gone_costs_its_pose_and_not_the_answer(searcher, onboarded, tmp_path):
+    query = [PhotoQuery(*photo_of(onboarded["chair"], 14))]
+    answer = searcher.search(query, model_directory=lambda _: tmp_path / "gone")
+    assert answer.matches
+    assert all(match.pose is None for match in answer.matches)
 
 
 def test_an_appended_generation_is_searched_too_and_replaces_its_models(entries, onboarded, tmp_path):

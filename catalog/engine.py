@@ -1,0 +1,228 @@
+"""The only door from Django into `ml`. Lazy: importing this module loads neither torch nor numpy.
+
+Values that come through it (Photo, Match, Manifest, ...) are `ml`'s own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from ml.errors import BadBox, BadPhoto, BadSource, ShapelensError
+
+if TYPE_CHECKING:
+    from ml.mesh.sources import Source
+    from ml.pipelines.indexing import GenerationEntry
+    from ml.pipelines.onboarding import OnboardJob, OnboardResult
+    from ml.pipelines.searching import PhotoQuery, SearchAnswer, Searcher
+    from ml.render.views import ViewGrid
+    from ml.search.manifest import Manifest
+    from ml.types import Frame, ModelFile, Photo
+
+__all__ = [
+    "BadBox",
+    "BadPhoto",
+    "BadSource",
+    "ShapelensError",
+    "build_generation",
+    "content_hash",
+    "embedder_name",
+    "encode_photo",
+    "entry",
+    "frame",
+    "onboard_job",
+    "onboard_many",
+    "open_photo",
+    "open_source",
+    "query",
+    "renderer_fingerprint",
+    "reset",
+    "search",
+    "verify_generation",
+    "warm",
+    "write_sample_catalog",
+]
+
+_lock = threading.Lock()
+_opened: tuple[int, Searcher] | None = None
+
+
+# ---- names ------------------------------------------------------------------------------
+
+
+@cache
+def embedder_name() -> str:
+    """What this installation embeds with: the setting, else viewnet where its weights are, else hog."""
+    import ml
+
+    if settings.SHAPELENS_EMBEDDER:
+        return str(settings.SHAPELENS_EMBEDDER)
+    weights = Path(ml.__file__).parent / "embed" / "weights" / "viewnet.safetensors"
+    return "viewnet" if weights.exists() else "hog"
+
+
+@cache
+def view_grid() -> ViewGrid:
+    """Azimuths x elevations of SHAPELENS_VIEWS; elevations are 0, 15, 30 degrees and so on."""
+    from ml.render.views import DEFAULT_GRID, ViewGrid
+
+    azimuths, _, elevations = settings.SHAPELENS_VIEWS.partition("x")
+    if (azimuths, elevations) == ("36", "3"):
+        return DEFAULT_GRID
+    return ViewGrid(azimuths=int(azimuths), elevations_deg=tuple(15.0 * i for i in range(int(elevations))))
+
+
+def renderer_fingerprint() -> str:
+    """What made the views: two assets of one file differ where it differs."""
+    from ml.render.shading import RENDERER_FINGERPRINT
+
+    return f"{RENDERER_FINGERPRINT}-{settings.SHAPELENS_VIEWS}"
+
+
+# ---- models in --------------------------------------------------------------------------
+
+
+def open_source(path: Path, *, workdir: Path) -> Source:
+    from ml.mesh.sources import open_source as opened
+
+    return opened(path, workdir=workdir)
+
+
+def content_hash(model: ModelFile) -> str:
+    """SHA-256 over the model's file and everything it refers to."""
+    from ml.mesh.sources import content_hash as hashed
+
+    return hashed(model)
+
+
+def frame(model: ModelFile, *, unit: str, up: str, front: str) -> Frame:
+    """The model's own frame, overridden by what is not ''."""
+    from dataclasses import replace
+
+    given: dict[str, Any] = {k: v for k, v in {"unit": unit, "up": up, "front": front}.items() if v}
+    return replace(model.frame, **given)
+
+
+def onboard_job(model: ModelFile, frame: Frame, out: Path) -> OnboardJob:
+    from ml.pipelines.onboarding import OnboardJob
+
+    return OnboardJob(model=model, frame=frame, out=out)
+
+
+def onboard_many(jobs: Sequence[OnboardJob]) -> Iterator[OnboardResult]:
+    """Each in a child process that can be killed singly; a failure never stops the rest."""
+    from ml.pipelines.onboarding import onboard_many as onboarded
+
+    return onboarded(jobs, workers=settings.SHAPELENS_JOB_WORKERS, grid=view_grid())
+
+
+def write_sample_catalog(folder: Path) -> None:
+    from ml.mesh.parametric import write_sample_catalog as written
+
+    written(folder)
+
+
+# ---- index ------------------------------------------------------------------------------
+
+
+def entry(model_id: int, directory: Path, first_view_id: int) -> GenerationEntry:
+    from ml.pipelines.indexing import GenerationEntry
+
+    return GenerationEntry(model_id=model_id, directory=directory, first_view_id=first_view_id)
+
+
+def build_generation(
+    entries: Sequence[GenerationEntry], out: Path, *, progress: Callable[[str, int, int], None]
+) -> Manifest:
+    from ml.pipelines.indexing import build_generation as built
+
+    return built(entries, out, embedder_name=embedder_name(), progress=progress)
+
+
+def verify_generation(path: Path) -> Manifest:
+    from ml.pipelines.indexing import verify_generation as verified
+
+    return verified(path)
+
+
+# ---- search -----------------------------------------------------------------------------
+
+
+def open_photo(source: Path | bytes) -> Photo:
+    """Upright, bounded, sRGB. Raises BadPhoto."""
+    from ml.pipelines.photos import open_photo as opened
+
+    return opened(source)
+
+
+def encode_photo(photo: Photo) -> bytes:
+    """JPEG without metadata."""
+    from ml.pipelines.photos import encode_photo as encoded
+
+    return encoded(photo)
+
+
+def query(photo: Photo, box: Sequence[float] | None) -> PhotoQuery:
+    """box: edges in the photo's pixels; None where the object has to be found."""
+    from ml.pipelines.searching import PhotoQuery
+    from ml.types import Box
+
+    return PhotoQuery(photo=photo, box=None if box is None else Box(*map(float, box)))
+
+
+def search(
+    generation_id: int,
+    folder: Path,
+    queries: Sequence[PhotoQuery],
+    *,
+    tau: float,
+    top: int,
+    withdrawn: frozenset[int],
+    model_directory: Callable[[int], Path],
+    on_stage: Callable[[str], None] | None = None,
+) -> SearchAnswer:
+    searcher = _searcher(generation_id, folder)
+    return searcher.search(
+        queries,
+        tau=tau,
+        top=top,
+        withdrawn=withdrawn,
+        model_directory=model_directory,
+        on_stage=on_stage,
+    )
+
+
+def warm(generation_id: int, folder: Path) -> None:
+    """Load the network and the index, so that the first search is as fast as the next."""
+    import numpy as np
+
+    from ml.types import Photo
+
+    photo = Photo(np.full((64, 64, 3), 128, np.uint8))
+    searcher = _searcher(generation_id, folder)
+    searcher.search([query(photo, (8, 8, 56, 56))], tau=0.9, top=1, model_directory=None)
+
+
+def reset() -> None:
+    """Forget the opened index and cached names (tests)."""
+    global _opened
+    with _lock:
+        _opened = None
+    embedder_name.cache_clear()
+    view_grid.cache_clear()
+
+
+def _searcher(generation_id: int, folder: Path) -> Searcher:
+    """One opened index a process, replaced when another generation is asked for."""
+    global _opened
+    from ml.pipelines.searching import Searcher
+
+    with _lock:
+        if _opened is None or _opened[0] != generation_id:
+            _opened = (generation_id, Searcher.open(folder))
+        return _opened[1]

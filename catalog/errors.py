@@ -1,0 +1,33 @@
+"""What can't be done, in sentences for a person. `code` never changes."""
+
+from __future__ import annotations
+
+from catalog.engine import BadBox, BadPhoto, BadSource, ShapelensError
+
+__all__ = [
+    "BadBox",
+    "BadPhoto",
+    "BadSource",
+    "Busy",
+    "NoIndex",
+    "NotPossible",
+    "ShapelensError",
+]
+
+
+class NoIndex(ShapelensError):
+    """Nothing can be searched yet."""
+
+    code = "no_index"
+
+
+class Busy(ShapelensError):
+    """Another process does it already, or too much is waiting."""
+
+    code = "busy"
+
+
+class NotPossible(ShapelensError):
+    """The state of things doesn't allow it."""
+
+    code = "not_possible"

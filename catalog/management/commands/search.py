@@ -1,0 +1,132 @@
+"""The main job from the shell: photos of one object in, products out."""
+
+from __future__ import annotations
+
+import json
+import math
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from catalog import engine, storage
+from catalog.errors import ShapelensError
+from catalog.models import Asset, Product
+from catalog.services import indexing, photos
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    help = "Search the active index with one or several photos of one object."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+        parser.add_argument("--box", default="", help="x0,y0,x1,y1 in pixels of the first upright photo")
+        parser.add_argument("--tau", type=float, default=0.9, help="aspect tolerance in (0, 1]")
+        parser.add_argument("--top", type=int, default=10)
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not 0 < options["tau"] <= 1:
+            raise CommandError(f"--tau {options['tau']} is outside (0, 1]; 0.9 is the default")
+        try:
+            answer = _answer(options["photos"], options["box"], options["tau"], options["top"])
+        except ShapelensError as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(answer, indent=1))
+            return
+        if answer["no_match"]:
+            self.stdout.write("nothing in the catalog looks like it; the nearest are:")
+        for row in answer["results"]:
+            self.stdout.write(
+                f"{row['rank']:2}. {row['name']}  {row['size_text']}  {row['confidence']}  "
+                f"score {row['score']:.3f}  azimuth {row['azimuth_deg']:.0f}  elevation {row['elevation_deg']:.0f}"
+            )
+
+
+def _answer(paths: list[Path], box: str, tau: float, top: int) -> dict[str, Any]:
+    generation = indexing.active_generation()
+    queries = []
+    for number, path in enumerate(paths):
+        photo = engine.open_photo(path)
+        asked = photos.check_box(_edges(box), photo.width, photo.height) if box and number == 0 else None
+        queries.append(engine.query(photo, asked))
+    hashes = dict(generation.assets.values_list("pk", "hash"))
+    answer = engine.search(
+        generation.pk,
+        indexing.folder(generation),
+        queries,
+        tau=tau,
+        top=top,
+        withdrawn=_withdrawn(generation.pk),
+        model_directory=lambda asset: storage.asset_directory(hashes[asset]),
+    )
+    products = _products([match.model_id for match in answer.matches])
+    return {
+        "no_match": answer.no_match,
+        "tau": answer.tau_used,
+        "tau_widened": answer.widened,
+        "seconds": answer.seconds,
+        "boxes": [list(info.box.as_tuple()) for info in answer.queries],
+        "results": [
+            _row(rank, match, products[match.model_id])
+            for rank, match in enumerate((m for m in answer.matches if m.model_id in products), start=1)
+        ],
+    }
+
+
+def _edges(text: str) -> list[float]:
+    try:
+        edges = [float(part) for part in text.split(",")]
+    except ValueError:
+        edges = []
+    if len(edges) != 4 or not all(math.isfinite(edge) for edge in edges):
+        raise engine.BadBox(f"the box {text!r} is not four numbers; give x0,y0,x1,y1 in pixels")
+    return edges
+
+
+def _withdrawn(generation_id: int) -> frozenset[int]:
+    """Assets of the generation that no offered product uses."""
+    indexed = Asset.objects.filter(generations=generation_id).values_list("pk", flat=True)
+    offered = Product.objects.filter(is_withdrawn=False, asset__isnull=False).values_list("asset", flat=True)
+    return frozenset(set(indexed) - set(offered))
+
+
+def _products(assets: list[int]) -> dict[int, Product]:
+    """The first offered product of each asset."""
+    rows = Product.objects.filter(asset__in=assets, is_withdrawn=False).order_by("-pk")
+    return {row.asset_id: row for row in rows if row.asset_id is not None}
+
+
+def _row(rank: int, match: Any, product: Product) -> dict[str, Any]:
+    pose = match.pose
+    camera = pose.camera if pose else None
+    return {
+        "rank": rank,
+        "product": product.pk,
+        "key": product.key,
+        "name": product.name,
+        "category": product.category,
+        "size_text": product.size_text,
+        "score": float(match.score),
+        "calibrated": float(match.calibrated),
+        "confidence": match.confidence,
+        "view_id": int(match.view_id),
+        "azimuth_deg": math.degrees(pose.azimuth if pose else match.view.azimuth),
+        "elevation_deg": math.degrees(pose.elevation if pose else match.view.elevation),
+        "camera": None
+        if camera is None
+        else {
+            "fx": camera.fx,
+            "fy": camera.fy,
+            "cx": camera.cx,
+            "cy": camera.cy,
+            "width": camera.width,
+            "height": camera.height,
+            "camera_from_model": camera.camera_from_model.ravel().tolist(),
+        },
+        "silhouette_iou": pose.silhouette_iou if pose else None,
+    }

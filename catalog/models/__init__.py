@@ -1,0 +1,26 @@
+"""The tables. product: what is sold; asset: its 3D model, read and rendered; importing: how both
+came in; index: what is searched; search: what was asked and answered."""
+
+from __future__ import annotations
+
+from catalog.models.asset import Asset
+from catalog.models.importing import ImportItem, ImportRun
+from catalog.models.index import ActiveGeneration, IndexGeneration
+from catalog.models.leased import Leased
+from catalog.models.product import Catalog, Product
+from catalog.models.search import Photo, Search, SearchPhoto, SearchResult
+
+__all__ = [
+    "ActiveGeneration",
+    "Asset",
+    "Catalog",
+    "ImportItem",
+    "ImportRun",
+    "IndexGeneration",
+    "Leased",
+    "Photo",
+    "Product",
+    "Search",
+    "SearchPhoto",
+    "SearchResult",
+]

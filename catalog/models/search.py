@@ -1,0 +1,192 @@
+"""What a shopper asked, and what was answered."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.urls import reverse
+
+from catalog.models.asset import Asset
+from catalog.models.index import IndexGeneration
+from catalog.models.leased import Leased
+from catalog.models.product import Product
+
+__all__ = ["Photo", "Search", "SearchPhoto", "SearchResult"]
+
+
+class Photo(models.Model):
+    """An uploaded photo. The uuid is unguessable and is the only key to it.
+
+    sent_width, sent_height  of the file as it came, upright
+    width, height            of the stored upright picture; null until a worker has made it
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    format = models.CharField(max_length=10)
+    size_bytes = models.PositiveIntegerField("bytes")
+    sent_width = models.PositiveIntegerField()
+    sent_height = models.PositiveIntegerField()
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    focal_px = models.FloatField("focal length, px", null=True, blank=True)
+    sample = models.CharField(max_length=120, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(width__isnull=True, height__isnull=True)
+                | models.Q(width__gt=0, height__gt=0),
+                name="photo_both_sides",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"photo {self.pk}"
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether the upright picture has been made."""
+        return self.width is not None
+
+
+class Search(Leased):
+    """One question: what is in these photos of one thing?"""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "waiting"
+        LOOKING = "looking", "looking for the object"
+        MATCHING = "matching", "matching"
+        FITTING = "fitting", "fitting the models"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+
+    UNFINISHED = (State.QUEUED, State.LOOKING, State.MATCHING, State.FITTING)
+    STAGES = (State.LOOKING, State.MATCHING, State.FITTING)
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
+    tau = models.FloatField("aspect tolerance", default=0.9)
+    tau_used = models.FloatField(null=True, blank=True)
+    is_widened = models.BooleanField(default=False)
+    is_no_match = models.BooleanField("nothing similar", default=False)
+    generation = models.ForeignKey(IndexGeneration, on_delete=models.SET_NULL, null=True, blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.TextField(blank=True)
+    seconds = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "searches"
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(tau__gt=0, tau__lte=1), name="search_tau_in_range"),
+            models.CheckConstraint(
+                condition=~models.Q(state="failed") | ~models.Q(error_message=""),
+                name="failed_search_says_why",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state__in=["done", "failed", "cancelled"])
+                | models.Q(finished_at__isnull=False),
+                name="finished_search_has_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"search {self.pk}"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state not in self.UNFINISHED
+
+    def get_absolute_url(self) -> str:
+        return reverse("search", args=[self.uuid])
+
+
+class SearchPhoto(models.Model):
+    """A photo within a search, and where the thing is in it.
+
+    asked        what the shopper said: a box of their own, the whole photo, or nothing
+    asked_box    [x0, y0, x1, y1] of the photo as it was sent, upright; null without a box
+    box          the same in the stored photo's pixels, as it was searched
+    detections   [{"box": […], "score": s}], best first
+    """
+
+    class Asked(models.TextChoices):
+        BOX = "box", "the shopper's box"
+        WHOLE = "whole", "the whole photo"
+        FIND = "find", "to be found"
+
+    class BoxSource(models.TextChoices):
+        SHOPPER = "shopper", "the shopper's"
+        FOUND = "found", "found"
+        WHOLE = "whole", "the whole photo"
+
+    search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="photos")
+    photo = models.ForeignKey(Photo, on_delete=models.PROTECT, related_name="searches")
+    position = models.PositiveSmallIntegerField(default=0)
+    asked = models.CharField(max_length=5, choices=Asked.choices, default=Asked.FIND)
+    asked_box = models.JSONField(null=True, blank=True)
+    box = models.JSONField(null=True, blank=True)
+    box_source = models.CharField(max_length=7, choices=BoxSource.choices, blank=True)
+    detections = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["search", "position"], name="search_photo_position"),
+            models.CheckConstraint(
+                condition=models.Q(asked="box", asked_box__isnull=False)
+                | (~models.Q(asked="box") & models.Q(asked_box__isnull=True)),
+                name="search_photo_asked_box",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"photo {self.position + 1} of search {self.search_id}"
+
+
+class SearchResult(models.Model):
+    """A product found. pose: as the API gives it, null where none fits."""
+
+    class Confidence(models.TextChoices):
+        VERY_LIKELY = "very likely", "very likely"
+        LIKELY = "likely", "likely"
+        SIMILAR = "similar shape", "similar shape"
+        WEAK = "weak", "weak"
+
+    search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="results")
+    rank = models.PositiveSmallIntegerField()
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+")
+    asset = models.ForeignKey(Asset, on_delete=models.PROTECT, related_name="+")
+    view_index = models.PositiveSmallIntegerField()
+    azimuth_deg = models.FloatField()
+    elevation_deg = models.FloatField()
+    score = models.FloatField()
+    calibrated = models.FloatField()
+    confidence = models.CharField(max_length=16, choices=Confidence.choices)
+    pose = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["rank"]
+        constraints = [
+            models.UniqueConstraint(fields=["search", "rank"], name="search_result_rank"),
+            models.UniqueConstraint(fields=["search", "product"], name="search_result_product"),
+            models.CheckConstraint(condition=models.Q(rank__gte=1), name="search_result_rank_from_one"),
+            models.CheckConstraint(
+                condition=models.Q(confidence__in=["very likely", "likely", "similar shape", "weak"]),
+                name="search_result_confidence",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rank}. {self.product_id}"
+
+    @property
+    def view_id(self) -> int:
+        return self.asset_id * Asset.VIEWS_LIMIT + self.view_index

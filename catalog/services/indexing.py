@@ -1,0 +1,265 @@
+"""Index generations: built beside the one that serves, verified, activated by one row."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from catalog import engine, jobs, storage
+from catalog.errors import Busy, NoIndex, NotPossible, ShapelensError
+from catalog.models import ActiveGeneration, Asset, Catalog, IndexGeneration, Product
+from catalog.services import leases
+
+if TYPE_CHECKING:
+    from ml.search.manifest import Manifest
+
+__all__ = [
+    "IndexReport",
+    "activate",
+    "active_generation",
+    "assets_to_index",
+    "check",
+    "folder",
+    "request_build",
+    "rollback",
+    "run_build",
+]
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 60.0
+MAX_ATTEMPTS = 3
+PROGRESS_SECONDS = 0.5  # between two writes of the progress
+
+Status = IndexGeneration.Status
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What a check found. waiting: models that are ready and not in the active generation."""
+
+    generation: IndexGeneration
+    manifest: Manifest
+    waiting: int
+    withdrawn: int
+
+
+def folder(generation: IndexGeneration) -> Path:
+    return Path(settings.SHAPELENS_DATA) / generation.path
+
+
+def active_generation() -> IndexGeneration:
+    """Raises NoIndex where none was ever activated."""
+    row = ActiveGeneration.objects.select_related("generation").first()
+    if row is None:
+        raise NoIndex("there is nothing to search yet: import a catalog, then run manage.py build_index")
+    return row.generation
+
+
+def assets_to_index(catalog: Catalog | None) -> QuerySet[Asset]:
+    """Ready models of products that are not withdrawn."""
+    products = Product.objects.filter(is_withdrawn=False, asset__isnull=False)
+    if catalog is not None:
+        products = products.filter(catalog=catalog)
+    return Asset.objects.filter(status=Asset.Status.READY, pk__in=products.values("asset")).order_by("pk")
+
+
+# ---- building ---------------------------------------------------------------------------
+
+
+def request_build(
+    *, catalog: Catalog | None = None, is_activated: bool = True, is_enqueued: bool = False
+) -> IndexGeneration:
+    """A waiting generation; one that already waits for the same products is taken instead."""
+    with transaction.atomic():
+        waiting = IndexGeneration.objects.filter(
+            status=Status.QUEUED, catalog=catalog, is_activated_when_ready=is_activated
+        ).first()
+        generation = waiting or IndexGeneration.objects.create(
+            catalog=catalog, is_activated_when_ready=is_activated, enqueued_at=timezone.now()
+        )
+        if is_enqueued:
+            jobs.run_build(generation)
+    return generation
+
+
+def run_build(
+    generation_id: int, *, progress: Progress | None = None, is_waiting_refused: bool = False
+) -> None:
+    """Build it, unless it is built, held by another process, or another build runs.
+
+    is_waiting_refused: raise what goes wrong (Busy, or the build's own error) to the caller as well.
+    """
+    try:
+        lease = _claim(generation_id)
+    except Busy:
+        if is_waiting_refused:
+            IndexGeneration.objects.filter(pk=generation_id, status=Status.QUEUED).delete()
+            raise
+        return
+    if lease is None:
+        return
+    with leases.holding(lease):
+        try:
+            _build(IndexGeneration.objects.get(pk=generation_id), lease, progress)
+        except leases.LeaseLost:
+            log.warning("index build %s was taken over", generation_id)
+            return
+        except ShapelensError as error:
+            _fail(lease, str(error))
+            if is_waiting_refused:
+                raise
+        except BaseException as error:
+            _fail(lease, f"the build was ended by {type(error).__name__}; the log has it. Build again.")
+            raise
+    _retire_old()
+    _enqueue_next()
+
+
+def _claim(generation_id: int) -> leases.Lease | None:
+    building = IndexGeneration.objects.filter(status=Status.BUILDING)
+    for pk in leases.abandoned(building):
+        building.filter(pk=pk).update(status=Status.QUEUED, lease_owner="", lease_until=None)
+    rows = IndexGeneration.objects.filter(
+        status__in=[Status.QUEUED, Status.BUILDING], attempts__lt=MAX_ATTEMPTS
+    )
+    try:
+        with transaction.atomic():
+            return leases.claim(rows, generation_id, LEASE_SECONDS, status=Status.BUILDING)
+    except IntegrityError:
+        other = building.exclude(pk=generation_id).first()
+        since = f" since {other.created_at:%H:%M} UTC" if other else ""
+        raise Busy(f"another index build runs{since}; wait for it to end, then build again") from None
+
+
+def _build(generation: IndexGeneration, lease: leases.Lease, progress: Progress | None) -> None:
+    assets = list(assets_to_index(generation.catalog))
+    _refuse_other_renderer(assets)
+    out = storage.generation_directory(generation.pk)
+    storage.remove_tree(out)  # what an attempt that was killed had put there
+    entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in assets]
+    manifest = engine.build_generation(entries, out, progress=_Teller(lease, progress))
+    content = json.loads(json.dumps(dataclasses.asdict(manifest)))
+    with transaction.atomic():
+        lease.write(
+            status=Status.READY,
+            path=str(out.relative_to(settings.SHAPELENS_DATA)),
+            embedder=manifest.embedder,
+            adapter=manifest.adapter,
+            manifest=content,
+            model_count=manifest.models,
+            view_count=manifest.views,
+            stage="",
+            error="",
+            finished_at=timezone.now(),
+        )
+        generation.assets.set(assets)
+        if generation.is_activated_when_ready:
+            _point_at(generation)
+
+
+def _refuse_other_renderer(assets: list[Asset]) -> None:
+    renderer = engine.renderer_fingerprint()
+    stale = [asset.pk for asset in assets if asset.renderer != renderer]
+    if stale:
+        sources = (
+            Catalog.objects.filter(products__asset__in=stale).distinct().values_list("source", flat=True)
+        )
+        paths = ", ".join(sorted(filter(None, sources))) or "their sources"
+        raise NotPossible(
+            f"{len(stale)} models were rendered by an earlier release; run manage.py import_catalog for {paths}"
+        )
+
+
+def _fail(lease: leases.Lease, reason: str) -> None:
+    try:
+        lease.write(status=Status.FAILED, error=reason, finished_at=timezone.now())
+    except leases.LeaseLost:
+        log.info("index build %s ended after it was taken over", lease.pk)
+
+
+def _enqueue_next() -> None:
+    since = timezone.now() - timedelta(seconds=5)
+    waiting = IndexGeneration.objects.filter(status=Status.QUEUED, enqueued_at__lt=since)
+    following = waiting.order_by("pk").first()
+    if following:
+        jobs.run_build(following)
+
+
+class _Teller:
+    """Progress, passed on and written to the row now and then; ends a build that is no longer ours."""
+
+    def __init__(self, lease: leases.Lease, progress: Progress | None) -> None:
+        self.lease, self.progress = lease, progress
+        self.written = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if self.progress:
+            self.progress(stage, done, total)
+        now = time.monotonic()
+        if now - self.written >= PROGRESS_SECONDS:
+            self.lease.write(stage=stage, done=done, total=total)
+            self.written = now
+
+
+# ---- serving ----------------------------------------------------------------------------
+
+
+def activate(generation_id: int) -> IndexGeneration:
+    """Verify every byte, then let it answer. Raises NotPossible, GenerationCorrupt or GenerationMismatch."""
+    generation = IndexGeneration.objects.filter(pk=generation_id).first()
+    if generation is None or generation.status != Status.READY:
+        status = generation.get_status_display() if generation else "unknown"
+        raise NotPossible(f"index {generation_id} is {status}; only a ready one can be activated")
+    engine.verify_generation(folder(generation))
+    with transaction.atomic():
+        if not IndexGeneration.objects.filter(pk=generation_id, status=Status.READY).exists():
+            raise NotPossible(f"index {generation_id} was retired meanwhile; choose another")
+        _point_at(generation)
+    return generation
+
+
+def rollback() -> IndexGeneration:
+    """Back to the newest ready generation older than the active one."""
+    current = active_generation()
+    before = IndexGeneration.objects.filter(status=Status.READY, pk__lt=current.pk).order_by("-pk").first()
+    if before is None:
+        raise NotPossible(
+            f"no generation before index {current.pk} is kept; run manage.py build_index instead"
+        )
+    return activate(before.pk)
+
+
+def check() -> IndexReport:
+    """Verify what is being served. Raises NoIndex, GenerationCorrupt or GenerationMismatch."""
+    generation = active_generation()
+    manifest = engine.verify_generation(folder(generation))
+    indexed = set(generation.assets.values_list("pk", flat=True))
+    wanted = set(assets_to_index(generation.catalog).values_list("pk", flat=True))
+    return IndexReport(generation, manifest, waiting=len(wanted - indexed), withdrawn=len(indexed - wanted))
+
+
+def _point_at(generation: IndexGeneration) -> None:
+    values: dict[str, Any] = {"generation": generation, "changed_at": timezone.now()}
+    ActiveGeneration.objects.update_or_create(pk=ActiveGeneration.ONLY, defaults=values)
+
+
+def _retire_old() -> None:
+    """Keep the last ready generations and the active one; the files of others go when tidied."""
+    ready = IndexGeneration.objects.filter(status=Status.READY).order_by("-pk")
+    kept = set(ready.values_list("pk", flat=True)[: settings.SHAPELENS_KEPT_GENERATIONS])
+    kept |= set(ActiveGeneration.objects.values_list("generation", flat=True))
+    ready.exclude(pk__in=kept).order_by().update(status=Status.RETIRED, finished_at=timezone.now())

@@ -1,0 +1,149 @@
+"""Leases: one process works on a row at a time; when it dies, another may take over.
+
+A lease is a conditional UPDATE, so two processes can't both get it. It is renewed by a thread
+while the work runs, and every write of a result is conditional on still holding it (`Lease.write`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import DatabaseError, connection
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from catalog.models import Leased
+
+__all__ = ["Lease", "LeaseLost", "abandoned", "claim", "holding", "renew", "self_owner"]
+
+log = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """The row was cancelled, finished, or taken over by another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A held row. seconds: how long it lasts without being renewed."""
+
+    model: type[Leased]
+    pk: int
+    owner: str
+    seconds: float
+
+    def rows(self) -> QuerySet[Any]:
+        """The row, while it is still ours."""
+        return self.model._default_manager.filter(pk=self.pk, lease_owner=self.owner)
+
+    def write(self, **values: Any) -> None:
+        """Update the row if it is still ours. Raises LeaseLost."""
+        if not self.rows().update(**values):
+            raise LeaseLost(f"{self.model.__name__} {self.pk} is no longer ours")
+
+
+def self_owner() -> str:
+    """Names this process, and one piece of its work: host/process namespace/pid/nonce.
+
+    The namespace tells two containers that share a host name apart.
+    """
+    return f"{_place()}/{os.getpid()}/{uuid.uuid4().hex[:12]}"
+
+
+def claim(rows: QuerySet[Any], pk: int, seconds: float, **values: Any) -> Lease | None:
+    """Take the row if it is among `rows` and nobody alive holds it; None otherwise.
+
+    Counts the attempt and writes `values` with it.
+    """
+    owner = self_owner()
+    now = timezone.now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    holder = rows.filter(pk=pk).values_list("lease_owner", flat=True).first()
+    if holder and _is_dead(holder):
+        free |= Q(lease_owner=holder)
+    taken = (
+        rows.filter(free, pk=pk)
+        .order_by()
+        .update(
+            lease_owner=owner,
+            lease_until=now + timedelta(seconds=seconds),
+            attempts=F("attempts") + 1,
+            **values,
+        )
+    )
+    return Lease(rows.model, pk, owner, seconds) if taken else None
+
+
+def renew(lease: Lease) -> bool:
+    """False where the row is no longer ours."""
+    until = timezone.now() + timedelta(seconds=lease.seconds)
+    return bool(lease.rows().update(lease_until=until))
+
+
+@contextlib.contextmanager
+def holding(lease: Lease) -> Iterator[Lease]:
+    """Renew the lease in the background, and give it back in the end whatever happened."""
+    finished = threading.Event()
+    thread = threading.Thread(target=_keep_renewing, args=(lease, finished), name="lease", daemon=True)
+    thread.start()
+    try:
+        yield lease
+    finally:
+        finished.set()
+        thread.join()
+        with contextlib.suppress(DatabaseError):
+            lease.rows().update(lease_owner="", lease_until=None)
+
+
+def abandoned(rows: QuerySet[Any]) -> list[int]:
+    """Ids of rows whose lease ran out, or whose holder on this machine has died."""
+    now = timezone.now()
+    found = []
+    for pk, owner, until in rows.exclude(lease_until=None).values_list("pk", "lease_owner", "lease_until"):
+        if until < now or _is_dead(owner):
+            found.append(pk)
+    return found
+
+
+def _keep_renewing(lease: Lease, finished: threading.Event) -> None:
+    try:
+        while not finished.wait(lease.seconds / 4):
+            try:
+                if not renew(lease):
+                    return
+            except DatabaseError:  # the next beat tries again; three may fail before the lease does
+                log.warning("a lease could not be renewed", exc_info=True)
+    finally:
+        connection.close()
+
+
+def _is_dead(owner: str) -> bool:
+    """True only where the holder ran here and its process is gone."""
+    place, _, rest = owner.rpartition("/")[0].rpartition("/")
+    if place != _place() or not rest.isdigit():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _place() -> str:
+    try:
+        namespace = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        namespace = "-"
+    return f"{socket.gethostname()}/{namespace}"

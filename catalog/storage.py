@@ -1,0 +1,127 @@
+"""Where files lie under SHAPELENS_DATA. Every path into it is made here.
+
+assets/ab/<hash>/          a model's derived files (asset.hash)
+index/<id>/                an index generation
+icons/<id>.png             the picture a product came with
+photos/ab/<uuid>/          original and upright picture of a photo
+imports/<id>/              an import's unpacked source, deleted when it ends
+cache/                     may be deleted at any time
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+from django.conf import settings
+
+__all__ = [
+    "asset_directory",
+    "assets_root",
+    "cache_file",
+    "generation_directory",
+    "import_directory",
+    "imports_root",
+    "index_root",
+    "photo_directory",
+    "photo_original",
+    "photo_picture",
+    "photos_root",
+    "product_icon",
+    "remove_tree",
+    "sample_catalog_directory",
+    "write_atomically",
+]
+
+_HASH = re.compile(r"[0-9a-f]{16,64}")
+
+
+def _root(name: str) -> Path:
+    folder = Path(settings.SHAPELENS_DATA) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def assets_root() -> Path:
+    return _root("assets")
+
+
+def index_root() -> Path:
+    return _root("index")
+
+
+def photos_root() -> Path:
+    return _root("photos")
+
+
+def imports_root() -> Path:
+    return _root("imports")
+
+
+def sample_catalog_directory() -> Path:
+    return Path(settings.SHAPELENS_DATA) / "sample-catalog"
+
+
+def asset_directory(asset_hash: str) -> Path:
+    """Of a model's derived files. Raises ValueError for anything but a hash."""
+    if not _HASH.fullmatch(asset_hash):
+        raise ValueError(f"{asset_hash!r} is not a model's hash")
+    return assets_root() / asset_hash[:2] / asset_hash
+
+
+def generation_directory(generation_id: int) -> Path:
+    return index_root() / str(int(generation_id))
+
+
+def import_directory(run_id: int) -> Path:
+    return imports_root() / str(int(run_id))
+
+
+def product_icon(product_id: int) -> Path:
+    return _root("icons") / f"{int(product_id)}.png"
+
+
+def photo_directory(photo: uuid.UUID) -> Path:
+    return photos_root() / photo.hex[:2] / photo.hex
+
+
+def photo_original(photo: uuid.UUID) -> Path:
+    """The photo as it was sent."""
+    return photo_directory(photo) / "original"
+
+
+def photo_picture(photo: uuid.UUID) -> Path:
+    """The upright, bounded JPEG that boxes and cameras refer to."""
+    return photo_directory(photo) / "photo.jpg"
+
+
+def cache_file(*parts: str) -> Path:
+    """A file under cache/, its folder made. parts: made by us, never by a request."""
+    path = _root("cache").joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """The whole file or none of it, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def remove_tree(folder: Path) -> None:
+    """Delete a folder of ours; refuses anything outside SHAPELENS_DATA."""
+    root = Path(settings.SHAPELENS_DATA).resolve()
+    if root not in folder.resolve().parents:
+        raise ValueError(f"{folder} is not under {root}")
+    shutil.rmtree(folder, ignore_errors=True)

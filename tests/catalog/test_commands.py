@@ -1,0 +1,70 @@
+"""From files to answers by the commands alone, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trimesh
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(data: Path, *arguments: str, is_failing: bool = False) -> str:
+    environment = {
+        **os.environ,
+        "SHAPELENS_DATA": str(data),
+        "SHAPELENS_EMBEDDER": "hog",
+        "SHAPELENS_VIEWS": "12x1",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "manage.py", *arguments]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode != 0) == is_failing, done.stdout + done.stderr
+    return done.stderr if is_failing else done.stdout
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    trimesh.creation.box((1.0, 0.4, 0.5)).export(folder / "bench.glb")
+    trimesh.creation.cylinder(radius=0.2, height=0.4).export(folder / "stool.glb")
+    (folder / "broken.glb").write_bytes(b"not a model")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    run(folder, "migrate", "--verbosity", "0")
+    return folder
+
+
+def test_files_become_answers(data: Path, models: Path) -> None:
+    first = json.loads(run(data, "import_catalog", str(models), "--unit", "m", "--json"))
+    assert first["counts"] == {"imported": 2, "failed": 1}
+    [failed] = [item for item in first["items"] if item["outcome"] == "failed"]
+    assert failed["key"] == "broken"
+    assert failed["reason"]
+
+    again = json.loads(run(data, "import_catalog", str(models), "--unit", "m", "--json"))
+    assert again["counts"]["unchanged"] == 2
+    assert {i["product_id"] for i in again["items"]} == {i["product_id"] for i in first["items"]}
+
+    assert "2 models, 24 views" in run(data, "build_index")
+    assert "2 models, 24 views" in run(data, "check_index")
+
+    [sheet] = [path for path in data.glob("assets/*/*/thumbnail.jpg") if path.stat().st_size][:1]
+    answer = json.loads(run(data, "search", str(sheet), "--tau", "0.1", "--json"))
+    assert {row["key"] for row in answer["results"]} == {"bench", "stool"}
+    assert [row["rank"] for row in answer["results"]] == [1, 2]
+
+
+def test_a_missing_path_says_so(data: Path) -> None:
+    assert "there is no file or folder" in run(data, "import_catalog", "/nowhere/at-all", is_failing=True)

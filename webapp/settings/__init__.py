@@ -1,0 +1,287 @@
+"""Django's settings, from `env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import environ
+from django.urls import reverse_lazy
+from kombu import Exchange, Queue
+
+from webapp.settings.env import read
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+ENV = read(BASE_DIR)
+
+# ---- what kind of place this is ---------------------------------------------------------
+
+SECRET_KEY = ENV.secret_key
+DEBUG = ENV.debug
+ALLOWED_HOSTS = list(ENV.hosts)
+CSRF_TRUSTED_ORIGINS = list(ENV.origins)
+
+if ENV.production:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_HSTS_SECONDS = 31_536_000
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"  # a search's address is its key: never told to other sites
+
+# ---- our own ----------------------------------------------------------------------------
+
+SHAPELENS_DATA = ENV.data
+SHAPELENS_EMBEDDER = ENV.embedder
+SHAPELENS_VIEWS = ENV.views
+SHAPELENS_LEASE_SECONDS = ENV.lease_seconds
+SHAPELENS_SWEEP_SECONDS = ENV.sweep_seconds
+SHAPELENS_JOB_WORKERS = ENV.job_workers
+SHAPELENS_PHOTO_DAYS = ENV.photo_days
+SHAPELENS_KEPT_GENERATIONS = 3
+SHAPELENS_QUEUE_LIMIT = 500  # searches waiting; beyond it new ones are told to come back
+
+# ---- applications -----------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_vite",
+    "catalog",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "webapp.middleware.SecurityHeaders",
+    "webapp.middleware.BodyLimit",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "webapp.urls"
+WSGI_APPLICATION = "webapp.wsgi.application"
+ASGI_APPLICATION = "webapp.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "webapp" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# ---- database ---------------------------------------------------------------------------
+
+if ENV.database_url:
+    DATABASES = {"default": environ.Env.db_url_config(ENV.database_url)}
+    DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": ENV.data / "db.sqlite3",
+            # Several processes write: readers never wait (WAL), and a writer takes its lock when
+            # its transaction begins, so that waiting for it works (`timeout`, in seconds).
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+            "TEST": {"NAME": ENV.data / "test.sqlite3"},
+        }
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---- queue ------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = ENV.broker_url or "shapelens-files://"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+if not ENV.broker_url:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "folder": str(ENV.data / "broker"),
+        "polling_interval": 0.05,  # seconds: at most what an idle worker adds to a search
+    }
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange("shapelens", type="direct"), routing_key=name)
+    for name in ("search", "import", "index", "housekeeping")
+]
+CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ROUTES = {
+    "catalog.tasks.run_search": {"queue": "search"},
+    "catalog.tasks.run_import": {"queue": "import"},
+    "catalog.tasks.run_build": {"queue": "index"},
+    "catalog.tasks.activate_generation": {"queue": "index"},
+    "catalog.tasks.sweep": {"queue": "housekeeping"},
+    "catalog.tasks.tidy": {"queue": "housekeeping"},
+}
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "catalog.tasks.sweep",
+        "schedule": ENV.sweep_seconds,
+        "options": {"expires": 2 * ENV.sweep_seconds},
+    },
+    "tidy": {"task": "catalog.tasks.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(ENV.data / "beat-schedule")
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_ALWAYS_EAGER = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 180.0  # seconds a child may take to load its network
+CELERY_TIMEZONE = "UTC"
+
+# ---- web --------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "webapp" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_IMMUTABLE_FILE_TEST = r"^.+/dist/assets/.+-[\w-]{8,}\..+$"  # Vite puts a hash in the name
+DJANGO_VITE = {
+    "default": {
+        "dev_mode": False,
+        "static_url_prefix": "dist",
+        "manifest_path": BASE_DIR / "webapp" / "static" / "dist" / "manifest.json",
+    }
+}
+
+UPLOAD_PHOTO_BYTES = 25 * 1024 * 1024
+UPLOAD_PHOTOS = 6
+UPLOAD_PIXELS = 80_000_000  # decoded: 240 MB
+UPLOAD_SIDE = 16_000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_PHOTOS
+
+LANGUAGE_CODE = "en-us"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOCALE_PATHS = [BASE_DIR / "webapp" / "locale"]
+
+LOGIN_URL = reverse_lazy("admin:login")
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+UNFOLD = {
+    "SITE_TITLE": "Shapelens",
+    "SITE_HEADER": "Shapelens",
+    "SITE_SUBHEADER": "Catalog, index and searches",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": True,
+    "DASHBOARD_CALLBACK": "catalog.admin.dashboard.dashboard",
+    "SIDEBAR": {
+        "show_search": True,
+        "navigation": [
+            {
+                "title": "Catalog",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Products",
+                        "icon": "chair",
+                        "link": reverse_lazy("admin:catalog_product_changelist"),
+                    },
+                    {
+                        "title": "Catalogs",
+                        "icon": "folder_open",
+                        "link": reverse_lazy("admin:catalog_catalog_changelist"),
+                    },
+                    {
+                        "title": "Models",
+                        "icon": "deployed_code",
+                        "link": reverse_lazy("admin:catalog_asset_changelist"),
+                    },
+                    {
+                        "title": "Imports",
+                        "icon": "upload_file",
+                        "link": reverse_lazy("admin:catalog_importrun_changelist"),
+                    },
+                    {
+                        "title": "Index",
+                        "icon": "database",
+                        "link": reverse_lazy("admin:catalog_indexgeneration_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": "Searches",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Searches",
+                        "icon": "image_search",
+                        "link": reverse_lazy("admin:catalog_search_changelist"),
+                    },
+                    {
+                        "title": "Photos",
+                        "icon": "photo_camera",
+                        "link": reverse_lazy("admin:catalog_photo_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": "People",
+                "separator": True,
+                "items": [
+                    {"title": "Users", "icon": "person", "link": reverse_lazy("admin:auth_user_changelist")},
+                    {"title": "Groups", "icon": "group", "link": reverse_lazy("admin:auth_group_changelist")},
+                ],
+            },
+        ],
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "catalog": {"level": "INFO"},
+        "webapp": {"level": "INFO"},
+        "celery": {"level": "INFO"},
+        "django.server": {"level": "INFO"},
+    },
+}

@@ -1,0 +1,120 @@
+"""The only reader of the environment. Every name it knows, with its default, is here."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = ["Env", "read"]
+
+_SHORTEST_SECRET = 32
+_TRUSTED_EVERYONE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """What the environment says.
+
+    production      SHAPELENS_ENV=production: insecure values are refused, cookies need HTTPS
+    debug           SHAPELENS_DEBUG: Django's error pages; refused in production
+    data            SHAPELENS_DATA: database, photos, models, index; default <repository>/var
+    hosts           SHAPELENS_HOSTS: names this server answers to, separated by commas
+    origins         SHAPELENS_ORIGINS: https://… origins whose forms are trusted behind a proxy
+    secret_key      SECRET_KEY; made once under `data` where it is not given
+    database_url    DATABASE_URL; SQLite under `data` where it is not given
+    broker_url      CELERY_BROKER_URL; files under `data` where it is not given
+    embedder        SHAPELENS_EMBEDDER; '' chooses viewnet if its weights are there, else hog
+    views           SHAPELENS_VIEWS: azimuths x elevations rendered of a model, e.g. 36x3
+    lease_seconds   SHAPELENS_LEASE_SECONDS: a search whose worker is silent that long is taken over
+    sweep_seconds   SHAPELENS_SWEEP_SECONDS: how often abandoned work is looked for
+    job_workers     SHAPELENS_JOB_WORKERS: children that read and render models side by side
+    photo_days      SHAPELENS_PHOTO_DAYS: days a photo and its search are kept; 0 = for ever
+    """
+
+    production: bool
+    debug: bool
+    data: Path
+    hosts: tuple[str, ...]
+    origins: tuple[str, ...]
+    secret_key: str
+    database_url: str
+    broker_url: str
+    embedder: str
+    views: str
+    lease_seconds: float
+    sweep_seconds: float
+    job_workers: int
+    photo_days: int
+
+
+def read(base: Path) -> Env:
+    """The environment, checked. base: the repository root. Raises ImproperlyConfigured."""
+    env = environ.Env()
+    data = Path(env.str("SHAPELENS_DATA", default=str(base / "var"))).expanduser().resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    is_production = env.str("SHAPELENS_ENV", default="local") == "production"
+    given_key = env.str("SECRET_KEY", default="")
+    values = Env(
+        production=is_production,
+        debug=env.bool("SHAPELENS_DEBUG", default=False),
+        data=data,
+        hosts=tuple(env.list("SHAPELENS_HOSTS", default=[] if is_production else _local_hosts())),
+        origins=tuple(env.list("SHAPELENS_ORIGINS", default=[])),
+        secret_key=given_key or ("" if is_production else _local_secret(data)),
+        database_url=env.str("DATABASE_URL", default=""),
+        broker_url=env.str("CELERY_BROKER_URL", default=""),
+        embedder=env.str("SHAPELENS_EMBEDDER", default=""),
+        views=env.str("SHAPELENS_VIEWS", default="36x3"),
+        lease_seconds=env.float("SHAPELENS_LEASE_SECONDS", default=20.0),
+        sweep_seconds=env.float("SHAPELENS_SWEEP_SECONDS", default=5.0),
+        job_workers=env.int("SHAPELENS_JOB_WORKERS", default=max(1, min(8, os.cpu_count() or 1))),
+        photo_days=env.int("SHAPELENS_PHOTO_DAYS", default=0),
+    )
+    if is_production:
+        _refuse_insecure(values)
+    return values
+
+
+def _local_hosts() -> list[str]:
+    return ["localhost", "127.0.0.1", "[::1]"]
+
+
+def _local_secret(data: Path) -> str:
+    """A key of this installation's own, made once, readable by its owner only."""
+    path = data / "secret_key"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read_when_written(path)
+    key = secrets.token_urlsafe(50)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(key)
+    return key
+
+
+def _read_when_written(path: Path) -> str:
+    """The key another process made; it writes right after creating the file."""
+    for _ in range(1000):
+        key = path.read_text(encoding="ascii")
+        if len(key) >= _SHORTEST_SECRET:
+            return key
+    raise ImproperlyConfigured(f"{path} holds no usable key; delete it and start again")
+
+
+def _refuse_insecure(env: Env) -> None:
+    problems = []
+    if env.debug:
+        problems.append("SHAPELENS_DEBUG must be off")
+    if len(env.secret_key) < _SHORTEST_SECRET:
+        problems.append(f"SECRET_KEY must be set, with at least {_SHORTEST_SECRET} characters")
+    if not env.hosts or _TRUSTED_EVERYONE in env.hosts:
+        problems.append("SHAPELENS_HOSTS must name the hosts served, without '*'")
+    if not env.database_url:
+        problems.append("DATABASE_URL must be set, e.g. postgres://user:password@host/name")
+    if problems:
+        raise ImproperlyConfigured("SHAPELENS_ENV=production refuses to start: " + "; ".join(problems))
