@@ -28,6 +28,9 @@ from ml.memory.graph import Mode, NetworkMemory, Role, Storage
 
 __all__ = ["Trace", "storage_key", "trace"]
 
+# Fill a tensor at random: outside GPUs, dropout and stochastic depth draw their masks so.
+_DRAWN = {torch.ops.aten.bernoulli_.float, torch.ops.aten.bernoulli_.Tensor}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
@@ -146,6 +149,7 @@ class _Draft:
     last: int
     is_secondary: bool
     is_read_forward: bool = False
+    is_mask: bool = False
 
 
 def _read(graph: GraphModule, mode: Mode, state_names: tuple[str, ...], parameter_count: int) -> Trace:
@@ -198,6 +202,7 @@ def _lifetimes(
         for key in read & drafts.keys():
             drafts[key].last = step
             drafts[key].is_read_forward |= backward is None
+            drafts[key].is_mask |= node.target in _DRAWN
         for place, value in made:
             key, size = storage_key(value), value.untyped_storage().nbytes()
             if size and key not in outside and key not in drafts:
@@ -222,7 +227,7 @@ def _returned(graph: GraphModule, results: int | None) -> tuple[set[int], set[in
 def _finished(draft: _Draft, backward: int | None) -> Storage:
     if backward is not None and draft.first >= backward:
         role = Role.GRADIENT
-    elif draft.is_secondary and not draft.is_read_forward:
+    elif draft.is_mask or (draft.is_secondary and not draft.is_read_forward):
         role = Role.WORKSPACE
     else:
         role = Role.OUTPUT

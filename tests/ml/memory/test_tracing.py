@@ -77,7 +77,7 @@ def test_dropout_in_training_takes_a_result_and_a_mask() -> None:
 
     outputs, masks = memory.of(Role.OUTPUT), memory.of(Role.WORKSPACE)
     assert [storage.bytes for storage in outputs] == [512, 512, 128]
-    assert [storage.bytes for storage in masks] == [4 * 32]  # one byte an element
+    assert [storage.bytes for storage in masks] == [512]  # float32 on a CPU
     assert memory.backward_step is not None
     assert masks[0].last >= memory.backward_step
 
