@@ -1,0 +1,1 @@
+"""Training of our own network from rendered views and photos."""

@@ -1,0 +1,61 @@
+"""Our own network as an embedder; weights and model card are in ml/weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ml.embed.networks import ViewNet, ViewNetShape
+from ml.protocols import EmbedderInfo, Features
+from ml.types import Crop
+from ml.weights import load_weights
+
+__all__ = ["ViewNetEmbedder", "load_viewnet"]
+
+BATCH = 64  # crops at a time: bounds the memory to about 60 MB
+_GRAY = (0.299, 0.587, 0.114)  # of R, G, B, as the training's pictures were made
+_VERSION = "viewnet 1: gray, crop with margin 1/16 stretched to the square, [0, 1]"
+
+
+class ViewNetEmbedder:
+    """Vectors of 256 values and 6 x 6 cells of 32 (docs: ml/weights/viewnet.md)."""
+
+    def __init__(self, network: ViewNet, fingerprint: str, name: str = "viewnet") -> None:
+        shape = network.shape
+        self._network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        cells = (shape.cell, shape.rows, shape.rows)
+        self.info = EmbedderInfo(name, shape.dim, shape.side, cells, fingerprint)
+
+    def embed(self, crops: Sequence[Crop]) -> Features:
+        """n crops of 96 px -> vectors (n, 256) and cells (n, 32, 6, 6). Raises ValueError for other sizes."""
+        side = self.info.input_size
+        for crop in crops:
+            if crop.pixels.shape != (3, side, side):
+                raise ValueError(f"{self.info.name} takes crops of {side} px, not {crop.pixels.shape}")
+        assert self.info.cells is not None
+        vectors = np.empty((len(crops), self.info.dim), np.float32)
+        cells = np.empty((len(crops), *self.info.cells), np.float32)
+        gray = torch.tensor(_GRAY).view(1, 3, 1, 1)
+        with torch.inference_mode():
+            for start in range(0, len(crops), BATCH):
+                batch = torch.from_numpy(np.stack([crop.pixels for crop in crops[start : start + BATCH]]))
+                found = self._network((batch * gray).sum(1, keepdim=True))
+                vectors[start : start + BATCH] = found[0].numpy()
+                cells[start : start + BATCH] = found[1].numpy()
+        return Features(vectors, cells)
+
+
+def load_viewnet() -> ViewNetEmbedder:
+    """The shipped network. Raises WeightsMissing."""
+    tensors, facts, digest = load_weights("viewnet")
+    shape = facts["shape"] | {name: tuple(facts["shape"][name]) for name in ("widths", "blocks")}
+    network = ViewNet(ViewNetShape(**shape))
+    network.load_state_dict(tensors)
+    return ViewNetEmbedder(network, f"viewnet-{_digest(digest)}")
+
+
+def _digest(weights: str) -> str:
+    return hashlib.sha256(f"{_VERSION} {weights}".encode()).hexdigest()[:12]

@@ -1,0 +1,138 @@
+"""`python -m ml train`: our own network from rendered views and photos, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ml.embed.networks import ViewNetShape
+from ml.errors import ShapelensError
+from ml.pipelines.progress import Progress as Tell
+from ml.train.loop import Data, Recipe, Step, Training
+from ml.train.models import library_specs
+from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
+from ml.train.photos import PhotoSet, load_photos
+from ml.train.plots import draw_history
+from ml.weights import save_weights
+
+__all__ = ["main"]
+
+DEFAULT_LIBRARIES = Path("/usr/share/sweethome3d/furniture")  # Debian's sweethome3d-furniture
+_TOLD_EVERY = 100  # steps between two lines of a log without a terminal
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0: trained to the end; 3: stopped after --minutes, run the same command again; 2: bad input."""
+    options = _parser().parse_args(argv)
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        _render(options)
+        training = Training(_recipe(options), _data(options), options.out)
+        training.resume()
+        is_done = _run(training, options.minutes)
+    except (ShapelensError, ValueError, FileNotFoundError) as error:
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
+        return 2
+    draw_history(training.history, options.out / "loss.png")
+    if not is_done:
+        Console().print(f"stopped at step {training.step}; run the same command again to go on")
+        return 3
+    facts = {"shape": asdict(training.recipe.shape), "steps": training.step, "seed": training.recipe.seed}
+    save_weights(options.out / "viewnet.safetensors", training.averaged.state_dict(), facts)
+    Console().print(
+        f"{training.step} steps in {training.seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors"
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m ml train", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("var/train"), help="checkpoints, pairs, weights")
+    parser.add_argument("--libraries", type=Path, nargs="*", help="Sweet Home 3D .sh3f files")
+    parser.add_argument("--furniture", type=Path, help="photos by category, names as in ml.train.photos")
+    parser.add_argument("--caltech", type=Path, help="photos of many kinds of things, by category")
+    parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything")
+    parser.add_argument("--a-family", type=int, default=30, help="random models of each parametric family")
+    parser.add_argument("--steps", type=int, default=11000)
+    parser.add_argument("--limit-minutes", type=float, default=105.0, help="of all runs together")
+    parser.add_argument("--minutes", type=float, default=105.0, help="of this run; it can be taken up again")
+    parser.add_argument("--seed", type=int, default=7)
+    return parser
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    return Recipe(
+        shape=ViewNetShape(),
+        steps=options.steps,
+        limit_minutes=options.limit_minutes,
+        seed=options.seed,
+    )
+
+
+def _render(options: argparse.Namespace) -> None:
+    """The pairs, once; later runs find them there."""
+    folder = options.out / "pairs"
+    if (folder / "pairs.json").exists():
+        return
+    libraries = options.libraries
+    if libraries is None:
+        libraries = sorted(DEFAULT_LIBRARIES.glob("*.sh3f"))
+    specs: list[ModelSpec] = []
+    if libraries:
+        specs, left_out = library_specs(libraries, options.out / "sources")
+        (options.out / "held_out.tsv").write_text("\n".join(left_out) + "\n")
+    specs += parametric_specs(options.a_family, 10_000)
+    with _bar() as bar:
+        failures = render_pairs(specs, folder, seed=1, progress=_told(bar))
+    for name, reason in failures:
+        Console().print(f"left out: {name}: {reason}")
+
+
+def _data(options: argparse.Namespace) -> Data:
+    def photos(folder: Path | None, name: str, *, is_object: bool = True) -> PhotoSet | None:
+        return load_photos(folder, options.out / f"{name}.npz", is_object=is_object) if folder else None
+
+    backgrounds = photos(options.backgrounds, "backgrounds", is_object=False)
+    furniture, caltech = photos(options.furniture, "furniture"), photos(options.caltech, "caltech")
+    assert backgrounds is not None
+    pixels = [backgrounds.pixels] + ([caltech.pixels[::3]] if caltech else [])
+    return Data(
+        open_pairs(options.out / "pairs"), furniture, caltech, torch.from_numpy(np.concatenate(pixels))
+    )
+
+
+def _run(training: Training, minutes: float) -> bool:
+    with _bar() as bar:
+        task = bar.add_task("training", total=training.recipe.steps, completed=training.step)
+
+        def tell(step: Step) -> None:
+            bar.update(
+                task, completed=step.number, description=f"pairs {step.pairs:.2f} found {step.found:.0%}"
+            )
+            if not bar.console.is_terminal and step.number % _TOLD_EVERY == 0:
+                bar.console.print(json.dumps(asdict(step)), soft_wrap=True)
+
+        return training.run(minutes=minutes, save_every=5, tell=tell)
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )
+
+
+def _told(bar: Progress) -> Tell:
+    task = bar.add_task("rendering", total=None)
+
+    def tell(stage: str, done: int, total: int) -> None:
+        bar.update(task, description=stage, completed=done, total=total)
+
+    return tell

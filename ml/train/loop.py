@@ -1,0 +1,285 @@
+"""The training itself: batches, steps, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ml.embed.networks import ViewNet, ViewNetShape
+from ml.train.losses import Bank, Temperature, alike, any_positive, info_nce
+from ml.train.pairs import PairSet
+from ml.train.photos import PhotoSet, fits_category
+from ml.train.relighting import Composer
+
+__all__ = ["Data", "Recipe", "Step", "Training"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides the weights, beside the data."""
+
+    shape: ViewNetShape = field(default_factory=ViewNetShape)
+    steps: int = 9000
+    limit_minutes: float = (
+        110.0  # of all runs together: a slow machine's rate falls in time, with fewer steps
+    )
+    pairs: int = 96  # a step
+    views_a_model: int = 4  # in every second step, so that other views are among the wrong ones
+    coarse_share: float = 0.35  # of the steps match with the voxel twins' views
+    photos: int = 32  # of furniture, and as many of Caltech-101, in every second step
+    bank: int = 2048  # gallery vectors of earlier steps among the wrong ones
+    rate: float = 2e-3
+    warmup: int = 300
+    decay: float = 0.02
+    average: float = 0.998  # of the exponential moving average that is shipped
+    cell_weight: float = 0.5
+    category_weight: float = 0.35
+    label_weight: float = 0.2
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """pairs to match; furniture, whose categories are contrasted with the pairs' names; caltech, a side
+    task; backgrounds (b, S, S) uint8."""
+
+    pairs: PairSet
+    furniture: PhotoSet | None
+    caltech: PhotoSet | None
+    backgrounds: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a step came to: losses, share of the batch's pairs found, learning rate, seconds so far."""
+
+    number: int
+    pairs: float
+    cells: float
+    category: float
+    label: float
+    found: float
+    rate: float
+    seconds: float
+
+
+class Training:
+    """A training that can be stopped after any step and taken up again from its folder."""
+
+    def __init__(self, recipe: Recipe, data: Data, folder: Path, *, compiled: bool = False) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.data, self.folder = recipe, data, folder
+        self.step, self.seconds = 0, 0.0
+        self.history: list[Step] = []
+        labels = sum(len(photos.labels) for photos in (data.furniture, data.caltech) if photos)
+        net = ViewNet(recipe.shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.parts = nn.ModuleDict(
+            {
+                "net": net,
+                "pair_scale": Temperature(),
+                "cell_scale": Temperature(),
+                "category_scale": Temperature(),
+                "labels": nn.Linear(recipe.shape.widths[-1], max(labels, 1)),
+            }
+        )
+        self._net: Any = torch.compile(net, dynamic=False) if compiled else net
+        self.averaged = copy.deepcopy(net).eval()
+        self.optimizer = torch.optim.AdamW(_groups(self.parts, recipe.decay), lr=recipe.rate)
+        self._banks = {name: Bank(recipe.bank, recipe.shape.dim) for name in ("plain", "coarse")}
+        self._fits = _fits(data)
+        self._by_model = np.split(
+            np.arange(len(data.pairs.model)), np.flatnonzero(np.diff(data.pairs.model)) + 1
+        )
+        self._up = torch.from_numpy(data.pairs.up)
+
+    # ---- the run --------------------------------------------------------------------------------
+
+    def run(self, *, minutes: float, save_every: float, tell: Callable[[Step], None]) -> bool:
+        """Steps until the recipe's number or the minutes of this run are over; whether the recipe is done."""
+        started, before, saved = time.monotonic(), self.seconds, time.monotonic()
+        self.parts.train()
+        while self.progress < 1:
+            rng = np.random.default_rng((self.recipe.seed, self.step))
+            composer = Composer(self.data.backgrounds, self.recipe.seed * 1_000_003 + self.step)
+            losses = self._losses(rng, composer)
+            rate = self._set_rate()
+            total = sum(weight * loss for weight, loss in self._weighted(losses))
+            self.optimizer.zero_grad(set_to_none=True)
+            total.backward()  # type: ignore[union-attr]
+            nn.utils.clip_grad_norm_(self.parts.parameters(), 5.0)
+            self.optimizer.step()
+            self._average()
+            self.step += 1
+            self.seconds = before + time.monotonic() - started
+            told = {name: float(value.detach()) for name, value in losses.items()}
+            self.history.append(Step(self.step, rate=rate, seconds=self.seconds, **told))
+            tell(self.history[-1])
+            now = time.monotonic()
+            is_over = now - started > 60 * minutes
+            if now - saved > 60 * save_every or is_over or self.progress >= 1:
+                self.save()
+                saved = now
+            if is_over:
+                break
+        return self.progress >= 1
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps or of the time, whichever is further; 1 and more: done."""
+        return max(self.step / self.recipe.steps, self.seconds / (60 * self.recipe.limit_minutes))
+
+    def _weighted(self, losses: dict[str, Tensor]) -> Iterator[tuple[float, Tensor]]:
+        recipe = self.recipe
+        yield 1.0, losses["pairs"]
+        yield recipe.cell_weight, losses["cells"]
+        yield recipe.category_weight, losses["category"]
+        yield recipe.label_weight, losses["label"]
+
+    def _set_rate(self) -> float:
+        recipe = self.recipe
+        warm = min(1.0, (self.step + 1) / recipe.warmup)
+        rate = recipe.rate * warm * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * self.progress)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        now = self.parts["net"].state_dict()
+        for name, value in self.averaged.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(now[name], 1 - keep)
+            else:
+                value.copy_(now[name])
+
+    # ---- one step -------------------------------------------------------------------------------
+
+    def _losses(self, rng: np.random.Generator, composer: Composer) -> dict[str, Tensor]:
+        rows = self._rows(rng)
+        kind = "coarse" if rng.random() < self.recipe.coarse_share else "plain"
+        queries = torch.from_numpy(self.data.pairs.queries[rows])
+        gallery = torch.from_numpy(getattr(self.data.pairs, kind)[rows])
+        model = torch.from_numpy(self.data.pairs.model[rows].astype(np.int64))
+        pictures = [composer.compose(queries, self._up[rows]), gallery.float()[:, None] / 255]
+        photos, labels, n_furniture = self._photos(rng, composer)
+        if photos is not None:
+            pictures.append(photos)
+        joined = torch.cat(pictures).contiguous(memory_format=torch.channels_last)
+        vectors, cells, pooled = self._net(joined)
+        n = len(rows)
+        losses = self._match(vectors[: 2 * n], cells[: 2 * n], alike(gallery, model), model, kind)
+        losses |= {"category": torch.zeros(()), "label": torch.zeros(())}
+        if photos is not None:
+            logits = self.parts["labels"](pooled[2 * n :])
+            losses["label"] = functional.cross_entropy(logits, labels, label_smoothing=0.1)
+            of_furniture = slice(2 * n, 2 * n + n_furniture)
+            losses["category"] = self._category(
+                vectors[of_furniture], labels[:n_furniture], vectors[n : 2 * n], model, kind
+            )
+        self._banks[kind].add(vectors[n : 2 * n], model)
+        return losses
+
+    def _rows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Pairs of one step: all of different models, or several views of fewer."""
+        recipe = self.recipe
+        views = recipe.views_a_model if self.step % 2 else 1
+        models = rng.choice(len(self._by_model), recipe.pairs // views, replace=False)
+        return np.concatenate([rng.choice(self._by_model[m], views, replace=False) for m in models])
+
+    def _match(
+        self, vectors: Tensor, cells: Tensor, ignored: Tensor, model: Tensor, kind: str
+    ) -> dict[str, Tensor]:
+        n = len(vectors) // 2
+        bank = self._banks[kind]
+        more = self.parts["pair_scale"](vectors[:n] @ bank.vectors.T)
+        is_wrong = (bank.model[None] >= 0) & (bank.model[None] != model[:, None])
+        more = more.masked_fill(~is_wrong, -1e4)
+        pairs, found = info_nce(self.parts["pair_scale"](vectors[:n] @ vectors[n:].T), ignored, more)
+        spread = cells.flatten(1) / math.sqrt(cells.shape[2] * cells.shape[3])
+        of_cells, _ = info_nce(self.parts["cell_scale"](spread[:n] @ spread[n:].T), ignored)
+        return {"pairs": pairs, "cells": of_cells, "found": found}
+
+    def _photos(self, rng: np.random.Generator, composer: Composer) -> tuple[Tensor | None, Tensor, int]:
+        """Photos of every second step, their labels, and how many of them are furniture."""
+        none = torch.empty(0, dtype=torch.long)
+        sets = [photos for photos in (self.data.furniture, self.data.caltech) if photos]
+        if not sets or self.step // 2 % 2 != 0:
+            return None, none, 0
+        pixels, labels, first = [], [], 0
+        for photos in sets:
+            rows = rng.choice(len(photos.label), self.recipe.photos, replace=False)
+            pixels.append(torch.from_numpy(photos.pixels[rows]))
+            labels.append(torch.from_numpy(photos.label[rows] + first))
+            first += len(photos.labels)
+        n_furniture = self.recipe.photos if self.data.furniture else 0
+        return composer.jittered_photos(torch.cat(pixels)), torch.cat(labels), n_furniture
+
+    def _category(self, photos: Tensor, label: Tensor, gallery: Tensor, model: Tensor, kind: str) -> Tensor:
+        """Photos against this step's and the bank's renders; right are those whose names fit."""
+        bank = self._banks[kind]
+        filled = bank.model >= 0
+        against = torch.cat([gallery, bank.vectors[filled]])
+        positive = self._fits[torch.cat([model, bank.model[filled]])][:, label].T
+        return any_positive(self.parts["category_scale"](photos @ against.T), positive)
+
+    # ---- on disk --------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write everything a later run needs, beside, then in place."""
+        state = {
+            "parts": self.parts.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "recipe": json.dumps(asdict(self.recipe)),
+        }
+        beside = self.folder / "checkpoint.pt.new"
+        torch.save(state, beside)
+        beside.replace(self.folder / "checkpoint.pt")
+        lines = [json.dumps(asdict(step)) for step in self.history]
+        (self.folder / "history.jsonl").write_text("\n".join(lines) + "\n")
+
+    def resume(self) -> bool:
+        """Take up the folder's checkpoint; False where there is none. Raises ValueError for another recipe."""
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            return False
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        if json.loads(state["recipe"]) != json.loads(json.dumps(asdict(self.recipe))):
+            raise ValueError(f"{path} was made with another recipe; give another --out or the same options")
+        self.parts.load_state_dict(state["parts"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        lines = (self.folder / "history.jsonl").read_text().splitlines()
+        self.history = [Step(**json.loads(line)) for line in lines if line][: self.step]
+        return True
+
+
+def _groups(parts: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weights decay; norms, offsets and temperatures don't."""
+    matrices = [p for p in parts.parameters() if p.ndim > 1]
+    others = [p for p in parts.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _fits(data: Data) -> Tensor:
+    """(models, furniture categories)"""
+    labels = data.furniture.labels if data.furniture else ()
+    return torch.from_numpy(
+        fits_category(data.pairs.names, labels).reshape(len(data.pairs.names), len(labels))
+    )

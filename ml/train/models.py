@@ -1,0 +1,65 @@
+"""Which models may be trained on: Sweet Home 3D's libraries without the one kept back, and our own families."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ml.mesh.sources import content_hash, open_source
+from ml.train.pairs import ModelSpec
+from ml.types import ModelFile
+
+__all__ = ["HELD_OUT_LIBRARY", "family_name", "held_out", "library_specs"]
+
+HELD_OUT_LIBRARY = "KatorLegaz"
+"""Never trained on, so that its products say how well unseen ones are found."""
+
+
+def family_name(name: str) -> str:
+    """A product's name without numbers, sizes and punctuation: "Armchair 2" and "armchair" are one."""
+    return " ".join(re.findall(r"[a-z]+", name.lower()))
+
+
+def library_specs(
+    libraries: Sequence[Path], workdir: Path, *, exclude_categories: Iterable[str] = ("Characters",)
+) -> tuple[list[ModelSpec], list[str]]:
+    """Models to train on, and the lines of the list of those left out (library, id, name, why).
+
+    Left out: the held-out library, and elsewhere what has its mesh (by content hash) or its name.
+    """
+    excluded = {category.casefold() for category in exclude_categories}
+    models: list[tuple[str, ModelFile, str]] = []
+    for path in libraries:
+        folder = workdir / path.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        for model in open_source(path, workdir=folder).models:
+            if model.category.casefold() not in excluded:
+                models.append((path.stem, model, content_hash(model)))
+    hashes, names = held_out(models)
+    specs, left_out = [], []
+    for library, model, digest in models:
+        reason = (
+            "held-out library"
+            if library == HELD_OUT_LIBRARY
+            else "same mesh"
+            if digest in hashes
+            else "same name"
+            if family_name(model.name) in names
+            else ""
+        )
+        if reason:
+            left_out.append(f"{library}\t{model.key}\t{model.name}\t{reason}")
+        else:
+            specs.append(ModelSpec(model.name, file=model))
+    return specs, left_out
+
+
+def held_out(models: Sequence[tuple[str, ModelFile, str]]) -> tuple[set[str], set[str]]:
+    """Content hashes and family names of the held-out library's models.
+
+    A name of one word ("Chair") is a category that every library has, not a product family.
+    """
+    kept = [(model, digest) for library, model, digest in models if library == HELD_OUT_LIBRARY]
+    families = {family_name(model.name) for model, _ in kept}
+    return {digest for _, digest in kept}, {family for family in families if " " in family}

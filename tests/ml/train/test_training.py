@@ -1,0 +1,184 @@
+"""Pairs, composites, losses and the loop, on a handful of small models."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from ml.embed.networks import ViewNet, ViewNetShape
+from ml.train.losses import Bank, alike, any_positive, info_nce
+from ml.train.loop import Data, Recipe, Training
+from ml.train.models import held_out
+from ml.train.pairs import NO_PART, SIDE, PairSet, open_pairs, parametric_specs, render_pairs
+from ml.train.photos import PhotoSet, fits_category, load_photos
+from ml.train.relighting import Composer, Randomness
+from ml.types import ModelFile
+
+SHAPE = ViewNetShape(widths=(8, 8, 8, 8), blocks=(0, 1, 1, 1), cell=8, dim=16)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> PairSet:
+    folder = tmp_path_factory.mktemp("pairs")
+    specs = [spec for spec in parametric_specs(1, 5) if spec.family in {"chair", "mug", "table", "bed"}]
+    assert render_pairs(specs, folder, seed=1, workers=1) == []
+    return open_pairs(folder)
+
+
+@pytest.fixture(scope="module")
+def data(pairs: PairSet) -> Data:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (12, 112, 112), dtype=np.uint8)
+    furniture = PhotoSet(pixels, np.arange(12) % 2, ("bed", "chair"))
+    caltech = PhotoSet(pixels[::-1].copy(), np.arange(12) % 3, ("ant", "bass", "crab"))
+    return Data(pairs, furniture, caltech, torch.from_numpy(pixels))
+
+
+def test_queries_and_plain_views_of_a_pair_show_the_same_outline(pairs: PairSet) -> None:
+    assert len(pairs.names) == 4
+    alpha = pairs.queries[..., 4] != NO_PART
+    plain = np.abs(pairs.plain.astype(int) - 128) > 6
+    agreement = [(a & b).sum() / (a | b).sum() for a, b in zip(alpha, plain, strict=True)]
+    wrong = [(a & b).sum() / (a | b).sum() for a, b in zip(alpha, np.roll(plain, 24, axis=0), strict=True)]
+    assert np.median(agreement) > 0.6
+    assert np.median(agreement) > 1.2 * np.median(wrong)
+
+
+def test_normals_are_unit_and_face_the_camera(pairs: PairSet) -> None:
+    seen = pairs.queries[..., 4] != NO_PART
+    normals = np.asarray(pairs.queries[..., :3]).view(np.int8)[seen] / 127
+    lengths = np.linalg.norm(normals, axis=1)
+    assert np.quantile(np.abs(lengths - 1), 0.99) < 0.02  # a bent normal at an outline may be shorter
+    assert lengths.max() < 1.02
+    assert (normals[:, 2] < 0.4).all()  # z is forward: off-axis rays let a few lean away
+
+
+def test_without_randomness_a_composite_is_the_object_on_its_background(pairs: PairSet) -> None:
+    backgrounds = torch.full((2, 112, 112), 200, dtype=torch.uint8)
+    still = Randomness(
+        plain_background=0, clutter=0, occluder=0, shrink=0, shift=0, blur=0, coarse=0, noise=0
+    )
+    rows = np.arange(0, 96, 8)
+    composer = Composer(backgrounds, 3, still)
+    queries = torch.from_numpy(pairs.queries[rows])
+
+    picture = composer.compose(queries, torch.from_numpy(pairs.up[rows]))
+
+    assert picture.shape == (12, 1, SIDE, SIDE)
+    assert float(picture.min()) >= 0
+    assert float(picture.max()) <= 1
+    corners = picture[:, 0, :2, :2].flatten(1)
+    is_empty = (queries[:, :8, :8, 4] == NO_PART).flatten(1).all(1)
+    assert bool(is_empty.any())
+    spread = corners[is_empty].max(1).values - corners[is_empty].min(1).values
+    assert float(spread.max()) < 0.05  # the even background shows through
+
+
+def test_composites_are_the_same_for_the_same_seed(pairs: PairSet, data: Data) -> None:
+    queries, up = torch.tensor(pairs.queries[:8]), torch.tensor(pairs.up[:8])
+    first = Composer(data.backgrounds, 3).compose(queries, up)
+    assert torch.equal(first, Composer(data.backgrounds, 3).compose(queries, up))
+    assert not torch.equal(first, Composer(data.backgrounds, 4).compose(queries, up))
+
+
+def test_info_nce_is_least_for_the_right_pairs_and_leaves_out_the_ignored() -> None:
+    right = 20 * torch.eye(4)
+    none = torch.zeros(4, 4, dtype=torch.bool)
+    loss, found = info_nce(right, none)
+    assert float(loss) < 1e-6
+    assert float(found) == 1
+    shifted, missed = info_nce(right.roll(1, 0), none)
+    assert float(shifted) > 10
+    assert float(missed) == 0
+    forgiven, _ = info_nce(right.roll(1, 0), right.roll(1, 0) > 0)
+    assert float(forgiven) < 2
+
+
+def test_alike_views_of_one_model_are_not_wrong_but_those_of_another_are() -> None:
+    picture = torch.randint(0, 255, (1, 24, 24), dtype=torch.uint8)
+    plain = torch.cat([picture, picture, picture, 255 - picture])
+    same = alike(plain, torch.tensor([0, 0, 1, 0]))
+    assert same.tolist() == [[False, True, False, False], [True, False, False, False]] + 2 * [[False] * 4]
+
+
+def test_any_positive_counts_the_whole_share_of_the_right_ones() -> None:
+    logits = torch.log(torch.tensor([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]]))
+    positive = torch.tensor([[True, True, False], [False, False, False]])
+    assert float(any_positive(logits, positive)) == pytest.approx(-np.log(0.5))
+
+
+def test_bank_forgets_the_oldest() -> None:
+    bank = Bank(4, 2)
+    bank.add(torch.ones(3, 2), torch.tensor([1, 2, 3]))
+    bank.add(2 * torch.ones(2, 2), torch.tensor([4, 5]))
+    assert bank.model.tolist() == [5, 2, 3, 4]
+    assert bank.vectors[:, 0].tolist() == [2, 1, 1, 2]
+
+
+def test_training_learns_stops_and_goes_on_where_it_stopped(data: Data, tmp_path: Path) -> None:
+    recipe = Recipe(shape=SHAPE, steps=40, pairs=4, views_a_model=2, photos=4, bank=16, warmup=5, seed=2)
+    straight = Training(recipe, data, tmp_path)
+    assert straight.run(minutes=5, save_every=99, tell=lambda _: None)
+    early = np.mean([step.pairs for step in straight.history[:8]])
+    late = np.mean([step.pairs for step in straight.history[-8:]])
+    assert late < 0.8 * early
+
+    again = Training(recipe, data, tmp_path)
+    assert again.resume()
+    assert again.step == 40
+    assert len(again.history) == 40
+    for name, value in again.averaged.state_dict().items():
+        assert torch.equal(value, straight.averaged.state_dict()[name])
+    with pytest.raises(ValueError, match="another recipe"):
+        Training(replace(recipe, seed=3), data, tmp_path).resume()
+
+
+def test_a_run_ends_with_its_minutes_and_the_whole_with_its_limit(data: Data, tmp_path: Path) -> None:
+    recipe = Recipe(shape=SHAPE, steps=10_000, pairs=4, photos=4, bank=16, limit_minutes=60)
+    training = Training(recipe, data, tmp_path)
+    assert not training.run(minutes=0, save_every=99, tell=lambda _: None)
+    assert training.step == 1
+    training.seconds = 3600.0
+    assert training.run(minutes=5, save_every=99, tell=lambda _: None)
+    assert training.step == 1
+
+
+def test_network_gives_unit_vectors_and_unit_cells() -> None:
+    vectors, cells, pooled = ViewNet(SHAPE).eval()(torch.rand(3, 1, 96, 96))
+    assert vectors.shape == (3, 16)
+    assert cells.shape == (3, 8, 6, 6)
+    assert pooled.shape == (3, 8)
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)
+    assert torch.allclose(cells.norm(dim=1), torch.ones(3, 6, 6), atol=1e-5)
+
+
+def test_photos_named_by_queries_are_never_read(tmp_path: Path) -> None:
+    (tmp_path / "chair").mkdir()
+    for name in ("1.png", "2.png", "3.png"):
+        cv2.imwrite(str(tmp_path / "chair" / name), np.full((40, 40), 100 + int(name[0]), np.uint8))
+    (tmp_path / "queries.jsonl").write_text(json.dumps({"photo": "chair/2.png", "box": "full"}) + "\n")
+
+    photos = load_photos(tmp_path, tmp_path / "cache.npz")
+
+    assert photos.pixels[:, 50, 50].tolist() == [101, 103]
+    assert photos.labels == ("chair",)
+
+
+def test_names_fit_photo_categories() -> None:
+    fits = fits_category(["Office chair", "Bed 2", "Embedded lamp"], ["bed", "chair", "unheard of"])
+    assert fits.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
+
+
+def test_held_out_by_mesh_and_by_names_of_more_than_a_word() -> None:
+    models = [
+        ("KatorLegaz", ModelFile(key="a", path=Path("a"), name="Club armchair 2"), "h1"),
+        ("KatorLegaz", ModelFile(key="b", path=Path("b"), name="Chair"), "h2"),
+        ("Other", ModelFile(key="c", path=Path("c"), name="Club Armchair"), "h3"),
+    ]
+    hashes, families = held_out(models)
+    assert hashes == {"h1", "h2"}
+    assert families == {"club armchair"}
