@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ml.embed.networks import ViewNet, ViewNetShape
-from ml.train.losses import Bank, alike, any_positive, info_nce
 from ml.train.loop import Data, Recipe, Training
+from ml.train.losses import Bank, alike, any_positive, info_nce
 from ml.train.models import held_out
 from ml.train.pairs import NO_PART, SIDE, PairSet, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, fits_category, load_photos
