@@ -35,6 +35,7 @@ __all__ = [
     "encode_photo",
     "entry",
     "frame",
+    "is_current",
     "onboard_job",
     "onboard_many",
     "open_photo",
@@ -44,6 +45,7 @@ __all__ = [
     "reset",
     "search",
     "verify_generation",
+    "view_jpeg",
     "warm",
     "write_sample_catalog",
 ]
@@ -62,7 +64,7 @@ def embedder_name() -> str:
 
     if settings.SHAPELENS_EMBEDDER:
         return str(settings.SHAPELENS_EMBEDDER)
-    weights = Path(ml.__file__).parent / "embed" / "weights" / "viewnet.safetensors"
+    weights = Path(ml.__file__).parent / "weights" / "viewnet.safetensors"
     return "viewnet" if weights.exists() else "hog"
 
 
@@ -121,8 +123,15 @@ def onboard_many(jobs: Sequence[OnboardJob]) -> Iterator[OnboardResult]:
     return onboarded(jobs, workers=settings.SHAPELENS_JOB_WORKERS, grid=view_grid())
 
 
+def view_jpeg(directory: Path, k: int) -> bytes:
+    """View k of a model, in its true proportions. Raises ViewsCorrupt, IndexError."""
+    from ml.render.views import view_jpeg as viewed
+
+    return viewed(directory, k)
+
+
 def write_sample_catalog(folder: Path) -> None:
-    from ml.mesh.parametric import write_sample_catalog as written
+    from ml.mesh.parametric.sample import write_sample_catalog as written
 
     written(folder)
 
@@ -148,6 +157,19 @@ def verify_generation(path: Path) -> Manifest:
     from ml.pipelines.indexing import verify_generation as verified
 
     return verified(path)
+
+
+def is_current(path: Path) -> bool:
+    """Whether a generation was made by the embedder and renderer of this installation."""
+    from ml.pipelines.indexing import check_fingerprints
+    from ml.search.manifest import read_manifest
+
+    try:
+        manifest = read_manifest(path)
+        check_fingerprints(manifest)
+    except (ShapelensError, OSError):
+        return False
+    return manifest.embedder == embedder_name()
 
 
 # ---- search -----------------------------------------------------------------------------
@@ -185,6 +207,7 @@ def search(
     withdrawn: frozenset[int],
     model_directory: Callable[[int], Path],
     on_stage: Callable[[str], None] | None = None,
+    pose_top: int = 5,
 ) -> SearchAnswer:
     searcher = _searcher(generation_id, folder)
     return searcher.search(
@@ -194,6 +217,7 @@ def search(
         withdrawn=withdrawn,
         model_directory=model_directory,
         on_stage=on_stage,
+        pose_top=pose_top,
     )
 
 

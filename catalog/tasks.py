@@ -5,11 +5,16 @@ from __future__ import annotations
 from celery import shared_task
 from django.db import OperationalError
 
-from catalog.services import importing, indexing
+from catalog.services import importing, indexing, searching, sweeping, tidying
 
-__all__ = ["activate_generation", "run_build", "run_import"]
+__all__ = ["activate_generation", "run_build", "run_import", "run_search", "sweep", "tidy"]
 
 _RETRIED = {"autoretry_for": (OperationalError,), "retry_backoff": True, "max_retries": 3}
+
+
+@shared_task(soft_time_limit=60, time_limit=90, **_RETRIED)
+def run_search(search_id: int) -> None:
+    searching.run_search(search_id)
 
 
 @shared_task(**_RETRIED)
@@ -25,3 +30,13 @@ def run_build(generation_id: int) -> None:
 @shared_task(**_RETRIED)
 def activate_generation(generation_id: int) -> None:
     indexing.activate(generation_id)
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    sweeping.sweep()
+
+
+@shared_task(ignore_result=True)
+def tidy() -> None:
+    tidying.tidy()

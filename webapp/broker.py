@@ -39,7 +39,7 @@ class Channel(virtual.Channel):
         aside.write_bytes(str_to_bytes(dumps(payload)))
         aside.rename(folder / f"{name}.msg")
 
-    def _get(self, queue: str, timeout: float | None = None) -> Any:  # noqa: ARG002  (kombu's signature)
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
         for path in sorted(self._folder(queue).glob("*.msg")):
             mine = path.with_name(f".{path.stem}.taken")
             try:

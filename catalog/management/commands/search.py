@@ -12,8 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from catalog import engine, storage
 from catalog.errors import ShapelensError
-from catalog.models import Asset, Product
-from catalog.services import indexing, photos
+from catalog.models import Product
+from catalog.services import indexing, photos, searching
 
 __all__ = ["Command"]
 
@@ -61,7 +61,7 @@ def _answer(paths: list[Path], box: str, tau: float, top: int) -> dict[str, Any]
         queries,
         tau=tau,
         top=top,
-        withdrawn=_withdrawn(generation.pk),
+        withdrawn=searching.withdrawn_assets(generation),
         model_directory=lambda asset: storage.asset_directory(hashes[asset]),
     )
     products = _products([match.model_id for match in answer.matches])
@@ -88,13 +88,6 @@ def _edges(text: str) -> list[float]:
     return edges
 
 
-def _withdrawn(generation_id: int) -> frozenset[int]:
-    """Assets of the generation that no offered product uses."""
-    indexed = Asset.objects.filter(generations=generation_id).values_list("pk", flat=True)
-    offered = Product.objects.filter(is_withdrawn=False, asset__isnull=False).values_list("asset", flat=True)
-    return frozenset(set(indexed) - set(offered))
-
-
 def _products(assets: list[int]) -> dict[int, Product]:
     """The first offered product of each asset."""
     rows = Product.objects.filter(asset__in=assets, is_withdrawn=False).order_by("-pk")
@@ -102,8 +95,12 @@ def _products(assets: list[int]) -> dict[int, Product]:
 
 
 def _row(rank: int, match: Any, product: Product) -> dict[str, Any]:
-    pose = match.pose
-    camera = pose.camera if pose else None
+    angles = {
+        "azimuth_deg": math.degrees(match.view.azimuth),
+        "elevation_deg": math.degrees(match.view.elevation),
+        "camera": None,
+        "silhouette_iou": None,
+    }
     return {
         "rank": rank,
         "product": product.pk,
@@ -115,18 +112,5 @@ def _row(rank: int, match: Any, product: Product) -> dict[str, Any]:
         "calibrated": float(match.calibrated),
         "confidence": match.confidence,
         "view_id": int(match.view_id),
-        "azimuth_deg": math.degrees(pose.azimuth if pose else match.view.azimuth),
-        "elevation_deg": math.degrees(pose.elevation if pose else match.view.elevation),
-        "camera": None
-        if camera is None
-        else {
-            "fx": camera.fx,
-            "fy": camera.fy,
-            "cx": camera.cx,
-            "cy": camera.cy,
-            "width": camera.width,
-            "height": camera.height,
-            "camera_from_model": camera.camera_from_model.ravel().tolist(),
-        },
-        "silhouette_iou": pose.silhouette_iou if pose else None,
+        **(searching.pose_fields(match.pose) if match.pose else angles),
     }

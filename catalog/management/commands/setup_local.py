@@ -1,0 +1,68 @@
+"""Everything `make run` needs before the processes start; quick when it is all there."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from catalog import engine
+from catalog.errors import NoIndex
+from catalog.models import ImportRun, Product
+from catalog.services import importing, indexing, sweeping
+
+__all__ = ["Command"]
+
+
+class Command(BaseCommand):
+    help = "Make the database, an admin, a catalog (the sample, or the one given) and its index."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--catalog", default="", help="a catalog to import instead of the sample")
+        parser.add_argument("--port", default="8000")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._say("Database")
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("ensure_admin", stdout=self.stdout)
+        if options["catalog"]:
+            self._import(Path(options["catalog"]))
+        elif not Product.objects.exists():
+            self._say("Sample catalog")
+            call_command("import_sample_catalog", stdout=self.stdout)
+        self._build()
+        sweeping.sweep()
+        self.stdout.write(
+            f"\n    Shapelens runs at  http://127.0.0.1:{options['port']}/   (Ctrl-C stops it)\n"
+        )
+
+    def _import(self, path: Path) -> None:
+        """Unless the same files were imported before."""
+        if not path.exists():
+            raise CommandError(f"CATALOG={path}: there is no such file or folder")
+        stamp = importing.source_stamp(path.expanduser().resolve())
+        if ImportRun.objects.filter(stamp=stamp, state=ImportRun.State.DONE).exists():
+            return
+        self._say(f"Importing {path.name}")
+        call_command("import_catalog", str(path), stdout=self.stdout)
+
+    def _build(self) -> None:
+        """Where the active index lacks a model, or was made by another network or renderer."""
+        try:
+            generation = indexing.active_generation()
+        except NoIndex:
+            is_current = False
+        else:
+            wanted = set(indexing.assets_to_index(generation.catalog).values_list("pk", flat=True))
+            has_all = wanted <= set(generation.assets.values_list("pk", flat=True))
+            is_current = has_all and engine.is_current(indexing.folder(generation))
+        if not is_current:
+            self._say("Index")
+            call_command("build_index", stdout=self.stdout)
+
+    def _say(self, text: str) -> None:
+        self.stdout.write(f"==> {text}")
+        self.stdout.flush()

@@ -1,0 +1,222 @@
+"""Reads for pages and the API: plain dicts as docs of the API describe them. No writes, few queries."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+
+from catalog import engine, storage
+from catalog.models import Asset, Photo, Product, Search, SearchResult
+
+__all__ = [
+    "SAMPLES",
+    "asset_url",
+    "photo_url",
+    "product_fields",
+    "product_page",
+    "sample_file",
+    "sample_list",
+    "search_by_uuid",
+    "search_fields",
+    "shown_products",
+    "stored_photo",
+    "view_picture",
+]
+
+SAMPLES = Path(__file__).parent / "samples"
+PAGE_SIZE = 24
+
+
+# ---- addresses ----------------------------------------------------------------------------
+
+
+def asset_url(asset_hash: str, file: str) -> str:
+    """file: model.glb, thumbnail.jpg, views.jpg or views/<k>.jpg"""
+    return reverse("asset-file", args=[asset_hash, file])
+
+
+def photo_url(photo: Photo) -> str:
+    return reverse("photo", args=[photo.uuid])
+
+
+# ---- products -----------------------------------------------------------------------------
+
+
+def shown_products() -> QuerySet[Product]:
+    """Offered products with their models."""
+    return Product.objects.filter(is_withdrawn=False, asset__status=Asset.Status.READY).select_related(
+        "asset", "catalog"
+    )
+
+
+def product_page(*, number: int, text: str = "", category: str = "") -> Page[Product]:
+    """Offered products by name; text is looked for in names, SKUs, categories and tags."""
+    rows = shown_products().order_by("name", "pk")
+    for word in text.split():
+        rows = rows.filter(
+            Q(name__icontains=word)
+            | Q(sku__iexact=word)
+            | Q(category__icontains=word)
+            | Q(tags__icontains=word)
+        )
+    if category:
+        rows = rows.filter(category=category)
+    return Paginator(rows, PAGE_SIZE).get_page(number)
+
+
+def product_fields(product: Product) -> dict[str, Any]:
+    asset = product.asset
+    assert asset is not None
+    return {
+        "id": product.pk,
+        "name": product.name,
+        "sku": product.sku,
+        "category": product.category,
+        "tags": product.tags,
+        "description": product.description,
+        "size_text": product.size_text,
+        "price": None if product.price is None else f"{product.price:.2f}",
+        "currency": product.currency,
+        "link": product.link,
+        "url": product.get_absolute_url(),
+        "thumbnail_url": asset_url(asset.hash, "thumbnail.jpg"),
+        "views_url": asset_url(asset.hash, "views.jpg"),
+        "view_urls": [asset_url(asset.hash, f"views/{k}.jpg") for k in range(asset.view_count)],
+        "glb_url": asset_url(asset.hash, "model.glb"),
+        "extents_m": asset.extents,
+        "source": product.catalog.name,
+        "license": product.license,
+        "creator": product.creator,
+    }
+
+
+# ---- samples ------------------------------------------------------------------------------
+
+
+@cache
+def sample_list() -> tuple[dict[str, Any], ...]:
+    """Photos to try, with files under SAMPLES; none where the list is missing."""
+    path = SAMPLES / "photos.json"
+    if not path.exists():
+        return ()
+    return tuple(
+        {
+            "name": row["name"],
+            "title": row["title"],
+            "note": row["note"],
+            "file": row["file"],
+            "width": row["width"],
+            "height": row["height"],
+            "url": reverse("sample", args=[row["name"]]),
+            "thumbnail_url": reverse("sample", args=[row["name"]]),
+        }
+        for row in json.loads(path.read_text(encoding="utf-8"))
+    )
+
+
+# ---- searches -----------------------------------------------------------------------------
+
+
+def search_by_uuid(uuid: UUID) -> Search | None:
+    """With its photos, results and products in a constant number of queries."""
+    return (
+        Search.objects.filter(uuid=uuid)
+        .prefetch_related(
+            "photos__photo", "results__product__asset", "results__product__catalog", "results__asset"
+        )
+        .first()
+    )
+
+
+def search_fields(search: Search) -> dict[str, Any]:
+    rows = list(search.photos.all())
+    first = rows[0]
+    return {
+        "id": str(search.uuid),
+        "state": search.state,
+        "error": search.error_message or None,
+        "error_code": search.error_code or None,
+        "queue_position": _queue_position(search),
+        "url": search.get_absolute_url(),
+        "photo": _photo_fields(first.photo),
+        "photos": [_photo_fields(row.photo) for row in rows],
+        "box": first.box or _sent_box(first.asked_box, first.photo),
+        "box_source": first.box_source or ("shopper" if first.asked_box else None),
+        "detections": first.detections,
+        "no_match": search.is_no_match,
+        "tau": search.tau_used or search.tau,
+        "tau_widened": search.is_widened,
+        "seconds": search.seconds,
+        "results": [_result_fields(result) for result in search.results.all() if result.product.asset_id],
+    }
+
+
+def _queue_position(search: Search) -> int | None:
+    """1 is next; None once it has begun."""
+    if search.state != Search.State.QUEUED:
+        return None
+    return Search.objects.filter(state=Search.State.QUEUED, pk__lt=search.pk).count() + 1
+
+
+def _photo_fields(photo: Photo) -> dict[str, Any]:
+    return {
+        "url": photo_url(photo) if photo.is_upright else None,
+        "width": photo.width or photo.sent_width,
+        "height": photo.height or photo.sent_height,
+        "sent_width": photo.sent_width,
+        "sent_height": photo.sent_height,
+        "sample": photo.sample or None,
+    }
+
+
+def _sent_box(box: list[float] | None, photo: Photo) -> list[float] | None:
+    """The shopper's box in the stored photo's pixels, before a worker has said so."""
+    if box is None or not photo.width or not photo.height:
+        return box
+    across, down = photo.width / photo.sent_width, photo.height / photo.sent_height
+    return [box[0] * across, box[1] * down, box[2] * across, box[3] * down]
+
+
+def _result_fields(result: SearchResult) -> dict[str, Any]:
+    return {
+        "rank": result.rank,
+        "product": product_fields(result.product),
+        "confidence": result.confidence,
+        "score": round(result.score, 4),
+        "calibrated": round(result.calibrated, 4),
+        "azimuth_deg": result.azimuth_deg,
+        "elevation_deg": result.elevation_deg,
+        "view_url": asset_url(result.asset.hash, f"views/{result.view_index}.jpg"),
+        "glb_url": asset_url(result.asset.hash, "model.glb"),
+        "pose": result.pose,
+    }
+
+
+def sample_file(name: str) -> Path | None:
+    """The file of a sample photo; None for an unknown name."""
+    for row in sample_list():
+        if row["name"] == name:
+            return SAMPLES / "photos" / Path(row["file"]).name
+    return None
+
+
+def stored_photo(uuid: UUID) -> Path | None:
+    """The upright picture of a photo; None where there is none (yet)."""
+    if not Photo.objects.filter(uuid=uuid, width__isnull=False).exists():
+        return None
+    return storage.photo_picture(uuid)
+
+
+def view_picture(folder: Path, k: int) -> bytes | None:
+    """View k of the model in that folder as a JPEG; None where there is none."""
+    try:
+        return engine.view_jpeg(folder, k)
+    except (engine.ShapelensError, IndexError):
+        return None

@@ -1,0 +1,296 @@
+"""Searches: asked by the web process, answered by a worker, once, whatever dies in between."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from catalog import engine, jobs, storage
+from catalog.errors import Busy, NotPossible, ShapelensError
+from catalog.models import Asset, IndexGeneration, Photo, Product, Search, SearchPhoto, SearchResult
+from catalog.services import indexing, leases, photos
+
+if TYPE_CHECKING:
+    from ml.search.answers import Match, SearchAnswer
+    from ml.types import Pose
+
+__all__ = [
+    "MAX_ATTEMPTS",
+    "Asked",
+    "cancel_search",
+    "fail_search",
+    "pose_fields",
+    "request_again",
+    "request_search",
+    "run_search",
+    "withdrawn_assets",
+]
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+TOP = 24  # products answered
+POSES = 6  # of them get a fitted pose at once
+
+State = Search.State
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the shopper said of the photo: a box [x0, y0, x1, y1] in pixels of the upright photo as it was
+    sent, the whole photo, or (neither) that the object has to be found."""
+
+    box: list[float] | None = None
+    is_whole: bool = False
+
+    @property
+    def kind(self) -> str:
+        if self.box is not None:
+            return SearchPhoto.Asked.BOX
+        return SearchPhoto.Asked.WHOLE if self.is_whole else SearchPhoto.Asked.FIND
+
+
+# ---- asking -----------------------------------------------------------------------------
+
+
+def request_search(sent: Sequence[photos.SentPhoto], asked: Asked, *, tau: float) -> Search:
+    """A waiting search for the one object that all photos show; `asked` speaks of the first.
+
+    Raises BadBox, NotPossible for a tau outside (0, 1], Busy where too many searches wait.
+    """
+    _check_tau(tau)
+    _check_queue()
+    if asked.box is not None:
+        photos.check_box(asked.box, sent[0].width, sent[0].height)
+    rows = [photos.store_photo(photo) for photo in sent]
+    return _create(rows, asked, tau)
+
+
+def request_again(search: Search, asked: Asked) -> Search:
+    """Another search in the same photos. Raises BadBox, Busy."""
+    _check_queue()
+    rows = [row.photo for row in search.photos.select_related("photo")]
+    if asked.box is not None:
+        photos.check_box(asked.box, rows[0].sent_width, rows[0].sent_height)
+    return _create(rows, asked, search.tau)
+
+
+def cancel_search(search: Search) -> bool:
+    """Whoever works on it stops at its next stage. False where it had ended already."""
+    return bool(
+        Search.objects.filter(pk=search.pk, state__in=Search.UNFINISHED).update(
+            state=State.CANCELLED, lease_owner="", lease_until=None, finished_at=timezone.now()
+        )
+    )
+
+
+def _check_tau(tau: float) -> None:
+    if not 0 < tau <= 1:
+        raise NotPossible(f"tau {tau:g} is outside (0, 1]; 0.9 is the default, less lets more shapes through")
+
+
+def _check_queue() -> None:
+    waiting = Search.objects.filter(state=State.QUEUED).count()
+    if waiting >= settings.SHAPELENS_QUEUE_LIMIT:
+        raise Busy(f"{waiting} searches are waiting; try again in a minute")
+
+
+def _create(rows: Sequence[Photo], asked: Asked, tau: float) -> Search:
+    with transaction.atomic():
+        search = Search.objects.create(tau=tau)
+        for position, photo in enumerate(rows):
+            said = asked if position == 0 else Asked(is_whole=asked.is_whole)
+            SearchPhoto.objects.create(
+                search=search, photo=photo, position=position, asked=said.kind, asked_box=said.box
+            )
+        jobs.run_search(search)
+    return search
+
+
+# ---- answering --------------------------------------------------------------------------
+
+
+def run_search(search_id: int) -> None:
+    """Answer it, unless it has ended or somebody alive works on it. May run any number of times."""
+    unfinished = Search.objects.filter(state__in=Search.UNFINISHED)
+    lease = leases.claim(
+        unfinished.filter(attempts__lt=MAX_ATTEMPTS),
+        search_id,
+        settings.SHAPELENS_LEASE_SECONDS,
+        started_at=timezone.now(),
+    )
+    if lease is None:
+        return
+    with leases.holding(lease):
+        try:
+            _answer(Search.objects.get(pk=search_id), lease)
+        except leases.LeaseLost:
+            log.info("search %s was cancelled or taken over", search_id)
+        except ShapelensError as error:
+            _fail(lease, error.code, str(error))
+        except SoftTimeLimitExceeded:
+            _fail(lease, "too_slow", "the search took too long and was stopped; try again with a smaller box")
+        except Exception:
+            log.exception("search %s failed", search_id)
+            _fail(lease, "error", "something went wrong while searching; the photo is kept: try again")
+            raise
+
+
+def fail_search(search_id: int, code: str, message: str) -> None:
+    """End an unfinished search that no worker holds with a reason."""
+    Search.objects.filter(pk=search_id, state__in=Search.UNFINISHED).update(
+        state=State.FAILED,
+        error_code=code,
+        error_message=message,
+        finished_at=timezone.now(),
+        lease_owner="",
+        lease_until=None,
+    )
+
+
+def _answer(search: Search, lease: leases.Lease) -> None:
+    lease.write(state=State.LOOKING)
+    rows = list(search.photos.select_related("photo"))
+    queries = []
+    for row in rows:
+        picture = photos.open_upright(row.photo)
+        row.box = _box_to_search(row)
+        queries.append(engine.query(picture, row.box))
+    generation = indexing.active_generation()
+    hashes = dict(generation.assets.values_list("pk", "hash"))
+    answer = engine.search(
+        generation.pk,
+        indexing.folder(generation),
+        queries,
+        tau=search.tau,
+        top=TOP,
+        withdrawn=withdrawn_assets(generation),
+        model_directory=lambda asset: storage.asset_directory(hashes[asset]),
+        on_stage=lambda stage: _tell(lease, stage),
+        pose_top=POSES,
+    )
+    _save(search, lease, generation, rows, answer)
+
+
+def _tell(lease: leases.Lease, stage: str) -> None:
+    if stage in Search.STAGES:
+        lease.write(state=stage)
+
+
+def _box_to_search(row: SearchPhoto) -> list[float] | None:
+    """In the stored photo's pixels; None where the object has to be found."""
+    photo = row.photo
+    assert photo.width is not None
+    assert photo.height is not None
+    if row.asked == SearchPhoto.Asked.FIND:
+        return None
+    if row.asked_box is None:
+        return [0.0, 0.0, float(photo.width), float(photo.height)]
+    across, down = photo.width / photo.sent_width, photo.height / photo.sent_height
+    x0, y0, x1, y1 = row.asked_box
+    return photos.check_box([x0 * across, y0 * down, x1 * across, y1 * down], photo.width, photo.height)
+
+
+def withdrawn_assets(generation: IndexGeneration) -> frozenset[int]:
+    """Models of the generation that no offered product uses."""
+    indexed = Asset.objects.filter(generations=generation).values_list("pk", flat=True)
+    offered = Product.objects.filter(is_withdrawn=False, asset__isnull=False).values_list("asset", flat=True)
+    return frozenset(set(indexed) - set(offered))
+
+
+def _save(
+    search: Search,
+    lease: leases.Lease,
+    generation: IndexGeneration,
+    rows: Sequence[SearchPhoto],
+    answer: SearchAnswer,
+) -> None:
+    """All of the answer or none of it."""
+    results = _results(search, answer)
+    with transaction.atomic():
+        lease.write(
+            state=State.DONE,
+            finished_at=timezone.now(),
+            generation=generation,
+            tau_used=answer.tau_used,
+            is_widened=answer.widened,
+            is_no_match=answer.no_match,
+            seconds={name: round(value, 4) for name, value in answer.seconds.items()},
+            error_code="",
+            error_message="",
+        )
+        for row, info in zip(rows, answer.queries, strict=True):
+            row.box = list(info.box.as_tuple())
+            row.box_source = _box_source(row, info.box_source)
+            row.detections = [
+                {"box": list(found.box.as_tuple()), "score": round(float(found.score), 4)}
+                for found in info.detections
+            ]
+            row.save(update_fields=["box", "box_source", "detections"])
+        search.results.all().delete()
+        SearchResult.objects.bulk_create(results)
+
+
+def _box_source(row: SearchPhoto, said: str) -> str:
+    """A box we made of "whole photo" is not the shopper's."""
+    return SearchPhoto.BoxSource.WHOLE if row.asked == SearchPhoto.Asked.WHOLE else said
+
+
+def _results(search: Search, answer: SearchAnswer) -> list[SearchResult]:
+    assets = [match.model_id for match in answer.matches]
+    offered = Product.objects.filter(asset__in=assets, is_withdrawn=False).order_by("-pk")
+    products = {product.asset_id: product.pk for product in offered}  # the oldest of each asset
+    known = [match for match in answer.matches if match.model_id in products]
+    return [
+        _result(search, rank, products[match.model_id], match) for rank, match in enumerate(known, start=1)
+    ]
+
+
+def _result(search: Search, rank: int, product: int, match: Match) -> SearchResult:
+    return SearchResult(
+        search=search,
+        rank=rank,
+        product_id=product,
+        asset_id=match.model_id,
+        view_index=match.view_id - match.model_id * Asset.VIEWS_LIMIT,
+        azimuth_deg=math.degrees(match.view.azimuth),
+        elevation_deg=math.degrees(match.view.elevation),
+        score=float(match.score),
+        calibrated=float(match.calibrated),
+        confidence=match.confidence,
+        pose=pose_fields(match.pose) if match.pose else None,
+    )
+
+
+def pose_fields(pose: Pose) -> dict[str, Any]:
+    """A pose as the API gives it; the camera looks at the stored photo's pixels."""
+    camera = pose.camera
+    return {
+        "azimuth_deg": math.degrees(pose.azimuth),
+        "elevation_deg": math.degrees(pose.elevation),
+        "camera": {
+            "fx": float(camera.fx),
+            "fy": float(camera.fy),
+            "cx": float(camera.cx),
+            "cy": float(camera.cy),
+            "width": int(camera.width),
+            "height": int(camera.height),
+            "camera_from_model": [float(value) for value in camera.camera_from_model.ravel()],
+        },
+        "silhouette_iou": None if pose.silhouette_iou is None else float(pose.silhouette_iou),
+    }
+
+
+def _fail(lease: leases.Lease, code: str, message: str) -> None:
+    try:
+        lease.write(state=State.FAILED, error_code=code, error_message=message, finished_at=timezone.now())
+    except leases.LeaseLost:
+        log.info("search %s ended after it was cancelled or taken over", lease.pk)

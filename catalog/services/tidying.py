@@ -1,0 +1,76 @@
+"""Files nobody needs any more: photos past their days, retired generations, leftovers of a crash."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from catalog import storage
+from catalog.models import Asset, ImportRun, IndexGeneration, Photo, Search
+from catalog.services import photos
+
+__all__ = ["tidy"]
+
+log = logging.getLogger(__name__)
+
+YOUNG_SECONDS = 3600.0  # a folder without a row may be one whose row is being written
+BATCH = 200  # photos deleted a call: an hour's call must not hold a worker for an hour
+
+
+def tidy() -> int:
+    """How many photos, generations and folders were removed."""
+    return _old_photos() + _orphans()
+
+
+def _old_photos() -> int:
+    if settings.SHAPELENS_PHOTO_DAYS <= 0:
+        return 0
+    before = timezone.now() - timedelta(days=settings.SHAPELENS_PHOTO_DAYS)
+    removed = 0
+    for photo in Photo.objects.filter(created_at__lt=before).order_by("pk")[:BATCH]:
+        if photo.searches.filter(search__created_at__gte=before).exists():
+            continue
+        Search.objects.filter(photos__photo=photo).delete()
+        photos.delete_photo(photo)
+        removed += 1
+    return removed
+
+
+def _orphans() -> int:
+    """Folders without a row. A row always comes after its folder, so only old folders count."""
+    generations = {
+        str(pk)
+        for pk in IndexGeneration.objects.exclude(
+            status__in=[IndexGeneration.Status.RETIRED, IndexGeneration.Status.FAILED]
+        ).values_list("pk", flat=True)
+    }
+    running = ImportRun.objects.filter(state__in=[ImportRun.State.QUEUED, ImportRun.State.RUNNING])
+    imports = {str(pk) for pk in running.values_list("pk", flat=True)}
+    removed = _remove_unknown(storage.index_root().iterdir(), generations)
+    removed += _remove_unknown(storage.imports_root().iterdir(), imports)
+    known_photos = {uuid.hex for uuid in Photo.objects.values_list("uuid", flat=True)}
+    removed += _remove_unknown(storage.photos_root().glob("??/*"), known_photos)
+    assets = set(Asset.objects.values_list("hash", flat=True))
+    return removed + _remove_unknown(storage.assets_root().glob("??/*"), assets)
+
+
+def _remove_unknown(folders: Iterable[Path], known: set[str]) -> int:
+    removed = 0
+    for folder in folders:
+        if folder.name in known or not folder.is_dir():
+            continue
+        try:
+            is_young = time.time() - folder.stat().st_mtime < YOUNG_SECONDS
+        except FileNotFoundError:
+            continue
+        if not is_young:
+            log.info("removing %s: nothing refers to it", folder)
+            storage.remove_tree(folder)
+            removed += 1
+    return removed

@@ -1,0 +1,140 @@
+"""Addresses of the API: each translates HTTP into a service or a selector."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import Http404, HttpRequest
+from django.urls import reverse
+from ninja import File, Form, NinjaAPI
+from ninja.files import UploadedFile
+
+from catalog import selectors
+from catalog.errors import BadBox, BadPhoto
+from catalog.models import Search
+from catalog.services import searching
+from catalog.services.photos import SentPhoto
+from catalog.services.searching import Asked
+from webapp import uploads
+from webapp.api.problems import add_handlers
+from webapp.api.schemas import AgainIn, ProductOut, ProductsOut, SampleOut, SearchOut, SubmittedOut
+
+__all__ = ["api"]
+
+api = NinjaAPI(
+    title="Shapelens",
+    version="1",
+    description="Photos in, CAD products out, with the viewpoint from which each was seen.",
+    urls_namespace="api-1",
+    docs_url="/docs",
+)
+add_handlers(api)
+
+
+@api.post("/searches", response={202: SubmittedOut}, tags=["search"])
+def submit(
+    request: HttpRequest,
+    photo: File[list[UploadedFile]] = [],  # noqa: B006  (django-ninja's way to say "may be absent")
+    sample: Form[str] = "",
+    box: Form[str] = "",
+    tau: Form[float] = 0.9,
+) -> Any:
+    """Search with one or several photos of one object, or with a sample photo.
+
+    box: "x0,y0,x1,y1" in pixels of the upright photo, "full", or nothing: the object is found.
+    """
+    if len(photo) > settings.UPLOAD_PHOTOS:
+        raise BadPhoto(f"{len(photo)} photos; send at most {settings.UPLOAD_PHOTOS} of the same object")
+    sent = [uploads.read_photo(file) for file in photo] or [_sample(sample)]
+    return 202, _submitted(searching.request_search(sent, _asked(box), tau=tau))
+
+
+@api.post("/searches/{uuid:uuid}/box", response={202: SubmittedOut}, tags=["search"])
+def again(request: HttpRequest, uuid: UUID, body: AgainIn) -> Any:
+    """Search the same photos with another box."""
+    if isinstance(body.box, list):
+        asked = Asked(box=_edges([str(edge) for edge in body.box]))
+    else:
+        asked = Asked(is_whole=body.box == "full")
+    return 202, _submitted(searching.request_again(_search(uuid), asked))
+
+
+@api.post("/searches/{uuid:uuid}/cancel", response=SearchOut, tags=["search"])
+def cancel(request: HttpRequest, uuid: UUID) -> Any:
+    """Stop a search that has not ended."""
+    searching.cancel_search(_search(uuid))
+    return selectors.search_fields(_search(uuid))
+
+
+@api.get("/searches/{uuid:uuid}", response=SearchOut, tags=["search"])
+def search(request: HttpRequest, uuid: UUID) -> Any:
+    """State and, once done, results. Poll it."""
+    return selectors.search_fields(_search(uuid))
+
+
+@api.get("/samples", response=list[SampleOut], tags=["search"])
+def samples(request: HttpRequest) -> Any:
+    """Photos to try: our own renderings of the sample catalog."""
+    return list(selectors.sample_list())
+
+
+@api.get("/products", response=ProductsOut, tags=["products"])
+def products(request: HttpRequest, page: int = 1, q: str = "", category: str = "") -> Any:
+    found = selectors.product_page(number=page, text=q, category=category)
+    return {
+        "page": found.number,
+        "pages": found.paginator.num_pages,
+        "count": found.paginator.count,
+        "products": [selectors.product_fields(row) for row in found],
+    }
+
+
+@api.get("/products/{int:pk}", response=ProductOut, tags=["products"])
+def product(request: HttpRequest, pk: int) -> Any:
+    row = selectors.shown_products().filter(pk=pk).first()
+    if row is None:
+        raise Http404(f"there is no product {pk}")
+    return selectors.product_fields(row)
+
+
+def _search(uuid: UUID) -> Search:
+    found = selectors.search_by_uuid(uuid)
+    if found is None:
+        raise Http404("there is no such search; it may have been deleted")
+    return found
+
+
+def _submitted(search: Search) -> dict[str, str]:
+    return {
+        "id": str(search.uuid),
+        "url": search.get_absolute_url(),
+        "api_url": reverse("api-1:search", args=[search.uuid]),
+    }
+
+
+def _sample(name: str) -> SentPhoto:
+    if not name:
+        raise BadPhoto("no photo was sent; attach one as the field `photo`, or name a sample")
+    path = selectors.sample_file(name)
+    if path is None:
+        raise BadPhoto(f"there is no sample photo {name!r}; GET /api/v1/samples lists them")
+    return uploads.sample_photo(path, name)
+
+
+def _asked(text: str) -> Asked:
+    if not text:
+        return Asked()
+    return Asked(is_whole=True) if text == "full" else Asked(box=_edges(text.split(",")))
+
+
+def _edges(parts: list[str]) -> list[float]:
+    try:
+        edges = [float(part) for part in parts]
+    except ValueError:
+        edges = []
+    if len(edges) != 4 or not all(map(math.isfinite, edges)):
+        raise BadBox(f"the box {','.join(parts)[:80]!r} is not four numbers; give x0,y0,x1,y1 in pixels")
+    return edges

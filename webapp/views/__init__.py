@@ -1,0 +1,1 @@
+"""Pages and files: each translates HTTP into a selector."""

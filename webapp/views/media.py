@@ -1,0 +1,71 @@
+"""Derived files of models, photos, samples. A model's address holds its hash: it may be kept for ever."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from pathlib import Path
+from uuid import UUID
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from catalog import selectors, storage
+
+__all__ = ["asset_file", "photo", "sample"]
+
+mimetypes.add_type("model/gltf-binary", ".glb")
+_FOREVER = "public, max-age=31536000, immutable"
+_VIEW = re.compile(r"views/(\d{1,4})\.jpg")
+_PLAIN = {"model.glb", "thumbnail.jpg", "views.jpg"}
+
+
+@require_safe
+def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponseBase:
+    try:
+        folder = storage.asset_directory(asset_hash)
+    except ValueError as error:
+        raise Http404("there is no such model") from error
+    view = _VIEW.fullmatch(name)
+    path = _view(folder, asset_hash, int(view[1])) if view else folder / name
+    if not view and name not in _PLAIN:
+        raise Http404("there is no such file of a model")
+    return _file(path, _FOREVER)
+
+
+@require_safe
+def photo(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
+    path = selectors.stored_photo(uuid)
+    if path is None:
+        raise Http404("there is no such photo; it may have been deleted")
+    return _file(path, "private, max-age=86400")
+
+
+@require_safe
+def sample(request: HttpRequest, name: str) -> HttpResponseBase:
+    path = selectors.sample_file(name)
+    if path is None:
+        raise Http404("there is no such sample photo")
+    return _file(path, "public, max-age=3600")
+
+
+def _file(path: Path, cache: str) -> HttpResponseBase:
+    try:
+        handle = path.open("rb")
+    except OSError as error:
+        raise Http404("the file is not there") from error
+    response: HttpResponse | FileResponse = FileResponse(handle)
+    response["Cache-Control"] = cache
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _view(folder: Path, asset_hash: str, k: int) -> Path:
+    """View k in its true proportions, cut from the sheet the first time."""
+    made = storage.cache_file("views", asset_hash[:2], asset_hash, f"{k}.jpg")
+    if not made.exists():
+        picture = selectors.view_picture(folder, k)
+        if picture is None:
+            raise Http404("there is no such view")
+        storage.write_atomically(made, picture)
+    return made
