@@ -56,7 +56,7 @@ def shown_products() -> QuerySet[Product]:
     )
 
 
-def product_page(*, number: int, text: str = "", category: str = "") -> Page[Product]:
+def product_page(*, number: int | str, text: str = "", category: str = "") -> Page[Product]:
     """Offered products by name; text is looked for in names, SKUs, categories and tags."""
     rows = shown_products().order_by("name", "pk")
     for word in text.split():

@@ -14,6 +14,7 @@ urlpatterns = [
     path("", pages.index, name="index"),
     path("s/<uuid:uuid>/", pages.search, name="search"),
     path("products/<int:pk>-<slug:slug>/", pages.product, name="product"),
+    path("products/", pages.products, name="products"),
     path("models/<slug:asset_hash>/<path:name>", media.asset_file, name="asset-file"),
     path("photos/<uuid:uuid>.jpg", media.photo, name="photo"),
     path("samples/<slug:name>.jpg", media.sample, name="sample"),

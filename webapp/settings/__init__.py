@@ -116,7 +116,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # ---- queue ------------------------------------------------------------------------------
 
-CELERY_BROKER_URL = ENV.broker_url or "shapelens-files://"
+CELERY_BROKER_URL = ENV.broker_url or "shapelens-files://localhost"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 if not ENV.broker_url:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -280,7 +280,7 @@ LOGGING = {
     "loggers": {
         "catalog": {"level": "INFO"},
         "webapp": {"level": "INFO"},
-        "celery": {"level": "INFO"},
+        "celery": {"level": "WARNING"},
         "django.server": {"level": "INFO"},
     },
 }

@@ -12,7 +12,9 @@ from django.views.decorators.http import require_safe
 from catalog import selectors
 from catalog.models import Search
 
-__all__ = ["index", "product", "search"]
+__all__ = ["index", "product", "products", "search"]
+
+_SHOWN_VIEWS = 24  # of all of a model's, evenly taken
 
 
 @require_safe
@@ -39,4 +41,14 @@ def product(request: HttpRequest, pk: int, slug: str) -> HttpResponse:
         raise Http404("there is no such product; it may have been withdrawn")
     if slug != row.slug:
         return redirect(row, permanent=True)
-    return render(request, "product.html", {"product": selectors.product_fields(row)})
+    fields = selectors.product_fields(row)
+    step = max(1, -(-len(fields["view_urls"]) // _SHOWN_VIEWS))
+    return render(request, "product.html", {"product": fields | {"shown_views": fields["view_urls"][::step]}})
+
+
+@require_safe
+def products(request: HttpRequest) -> HttpResponse:
+    text = request.GET.get("q", "").strip()[:100]
+    page = selectors.product_page(number=request.GET.get("page", 1), text=text)
+    rows = [selectors.product_fields(row) for row in page]
+    return render(request, "products.html", {"page": page, "products": rows, "text": text})

@@ -1,0 +1,3 @@
+/** What every page needs: its styles. */
+
+import "./styles/site.css";

@@ -1,0 +1,39 @@
+/** Boxes as a hand moves them; all in pixels of the stored photo. */
+
+import type { Box } from "../api/types";
+
+export type Handle = "n" | "s" | "e" | "w" | "ne" | "nw" | "se" | "sw" | "move";
+
+/** The box with a handle moved by (dx, dy), inside the photo, no smaller than `least`. */
+export function dragged(box: Box, handle: Handle, dx: number, dy: number, width: number, height: number, least: number): Box {
+  let [x0, y0, x1, y1] = box;
+  if (handle === "move") {
+    const mx = clamp(dx, -x0, width - x1);
+    const my = clamp(dy, -y0, height - y1);
+    return [x0 + mx, y0 + my, x1 + mx, y1 + my];
+  }
+  if (handle.includes("w")) x0 = clamp(x0 + dx, 0, x1 - least);
+  if (handle.includes("e")) x1 = clamp(x1 + dx, x0 + least, width);
+  if (handle.includes("n")) y0 = clamp(y0 + dy, 0, y1 - least);
+  if (handle.includes("s")) y1 = clamp(y1 + dy, y0 + least, height);
+  return [x0, y0, x1, y1];
+}
+
+/** A box drawn from one corner to another, inside the photo. */
+export function spanned(ax: number, ay: number, bx: number, by: number, width: number, height: number): Box {
+  return [
+    clamp(Math.min(ax, bx), 0, width),
+    clamp(Math.min(ay, by), 0, height),
+    clamp(Math.max(ax, bx), 0, width),
+    clamp(Math.max(ay, by), 0, height),
+  ];
+}
+
+/** In pixels of a photo of another size. */
+export function scaled(box: Box, across: number, down: number): Box {
+  return [box[0] * across, box[1] * down, box[2] * across, box[3] * down];
+}
+
+export function clamp(value: number, low: number, high: number): number {
+  return Math.max(low, Math.min(high, value));
+}
