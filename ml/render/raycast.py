@@ -125,6 +125,14 @@ class RayScene:
         normal = self._surfaces.normals(trace.face, trace.corner, trace.direction)
         return Hits(trace.pixel, trace.face, trace.corner, normal, colors, trace.depth)
 
+    def is_blocked(self, origins: npt.NDArray[np.float32], directions: npt.NDArray[np.float32]) -> BoolArray:
+        """(n,) whether something lies in a direction (n, 3) from a point (n, 3), model frame: for shadows."""
+        found = self._scene.run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32)
+        )
+        blocked: BoolArray = found >= 0
+        return blocked
+
     def visible_box(self, camera: Camera) -> Box | None:
         """Tight box of the projected model; None where a part is behind the camera."""
         if not in_front(camera, self.points).all():
