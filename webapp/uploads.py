@@ -21,7 +21,7 @@ __all__ = ["FORMATS", "read_photo", "sample_photo"]
 
 pillow_heif.register_heif_opener()
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 _ASK = "send a JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP photo"
 _SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 

@@ -137,10 +137,16 @@ def _room(scene: SampleScene, size: float) -> list[Mesh]:
         walls.append(_plane(paint(scene.wall), reach * 6, 1.0, frame, -normal * reach))
     rug = stone("light gray") if scene.floor == "stone" else fabric("cream")
     tile = np.array([0.0, 0.004 * scale, 0.0])
-    return [floor, *walls, _plane(rug, size * 1.1, 1.0 / scale, np.eye(3), tile)] if size > 1 else [floor, *walls]
+    return (
+        [floor, *walls, _plane(rug, size * 1.1, 1.0 / scale, np.eye(3), tile)]
+        if size > 1
+        else [floor, *walls]
+    )
 
 
-def _plane(material: Material, reach: float, repeats: float, frame: npt.NDArray[np.float64], center: Any) -> Mesh:
+def _plane(
+    material: Material, reach: float, repeats: float, frame: npt.NDArray[np.float64], center: Any
+) -> Mesh:
     """A square of 2 x reach with the frame's second axis as its normal."""
     corners = np.array([[-1, 0, -1], [-1, 0, 1], [1, 0, 1], [1, 0, -1]], np.float64) * reach
     faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
@@ -188,14 +194,14 @@ def _camera(scene: SampleScene, mesh: Mesh) -> Camera:
 # ---- light ----------------------------------------------------------------------------------
 
 
-def _photographed(
-    whole: RayScene, camera: Camera, scene: SampleScene, size: float
-) -> npt.NDArray[np.uint8]:
+def _photographed(whole: RayScene, camera: Camera, scene: SampleScene, size: float) -> npt.NDArray[np.uint8]:
     buffer = whole.cast(camera)
     rng = np.random.default_rng(scene.seed + 11)
     rotation, center = camera.camera_from_model[:3, :3], camera_center(camera)
     columns, rows = np.meshgrid(np.arange(_WIDTH) + 0.5, np.arange(_HEIGHT) + 0.5)
-    rays = np.stack([(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones_like(rows)], -1)
+    rays = np.stack(
+        [(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones_like(rows)], -1
+    )
     points = (center + (rays * buffer.depth[..., None]) @ rotation).astype(np.float32)
     seen = buffer.alpha
     normals = buffer.normal[seen]
@@ -209,7 +215,7 @@ def _photographed(
     light = sun[..., None] * tint * 1.35 + sky[..., None] * np.array([0.62, 0.66, 0.72], np.float32)
     albedo = (buffer.albedo.astype(np.float32) / 255) ** 2.2
     linear = albedo * light * scene.exposure * np.float32(1.15)
-    return _developed(linear, rng)
+    return _developed(linear.astype(np.float32), rng)
 
 
 def _sunlight(
@@ -218,7 +224,11 @@ def _sunlight(
     """Through a wide window: soft-edged shadows."""
     azimuth, elevation = math.radians(scene.azimuth + scene.sun[0]), math.radians(scene.sun[1])
     toward = np.array(
-        [math.sin(azimuth) * math.cos(elevation), math.sin(elevation), math.cos(azimuth) * math.cos(elevation)]
+        [
+            math.sin(azimuth) * math.cos(elevation),
+            math.sin(elevation),
+            math.cos(azimuth) * math.cos(elevation),
+        ]
     )
     total = np.zeros(len(start), np.float32)
     for _ in range(_SUN_RAYS):
@@ -229,18 +239,16 @@ def _sunlight(
     return total / np.float32(_SUN_RAYS)
 
 
-def _skylight(
-    whole: RayScene, start: Floats, normals: Floats, rng: np.random.Generator
-) -> Floats:
+def _skylight(whole: RayScene, start: Floats, normals: Floats, rng: np.random.Generator) -> Floats:
     """Share of the room's light that reaches a point: corners and undersides are darker."""
     total = np.zeros(len(start), np.float32)
     for _ in range(_SKY_RAYS):
         direction = rng.normal(0, 1, (len(start), 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        direction = (direction + normals * 1.001).astype(np.float32)
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        leaning = direction + normals * 1.001  # towards the normal: as a matte surface gathers light
+        leaning /= np.linalg.norm(leaning, axis=1, keepdims=True)
         # a wall far away still gives light back: what is blocked counts a third
-        total += np.where(whole.is_blocked(start, direction), 0.34, 1.0)
+        total += np.where(whole.is_blocked(start, leaning.astype(np.float32)), 0.34, 1.0)
     return total / np.float32(_SKY_RAYS)
 
 
