@@ -88,10 +88,11 @@ async function answer<T>(response: Response): Promise<T> {
   throw new ApiError(text, response.status);
 }
 
-/** "the box is empty; draw it" -> "The box is empty; draw it." */
+/** "the box is empty; draw it" -> "The box is empty; draw it."; a file's name in front stays as it is. */
 export function sentence(text: string): string {
   const trimmed = text.trim();
-  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  const isName = /^\S+\.\w/.test(trimmed); // of a file: stays as it is written
+  const capital = isName ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 

@@ -21,4 +21,5 @@ it("says what is wrong and what to do", () => {
 
 it("makes a sentence of an error", () => {
   expect(sentence("the box is empty; draw it")).toBe("The box is empty; draw it.");
+  expect(sentence("cat.jpg is empty")).toBe("cat.jpg is empty.");
 });
