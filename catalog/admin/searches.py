@@ -1,0 +1,117 @@
+"""Searches and photos: what was asked, what was answered."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+
+from catalog.admin.base import ReadOnlyAdmin
+from catalog.admin.pictures import gallery, photo_picture, state_badge, view_picture
+from catalog.models import Photo, Search
+
+__all__ = ["PhotoAdmin", "SearchAdmin"]
+
+_SHOWN = 12  # results on a search's page
+
+
+@admin.register(Search)
+class SearchAdmin(ReadOnlyAdmin):
+    list_display = (
+        "picture",
+        "badge",
+        "answers",
+        "total_seconds",
+        "tau_used",
+        "is_no_match",
+        "created_at",
+        "error_message",
+    )
+    list_display_links = ("picture", "badge")
+    list_filter = ("state", "is_no_match", "is_widened")
+    list_per_page = 30
+    fields = (
+        "large", "badge", "error_message", "results_gallery", "is_no_match", "tau", "tau_used", "is_widened",
+        "stages", "generation", "attempts", "created_at", "started_at", "finished_at", "page",
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
+        rows = super().get_queryset(request)
+        return rows.prefetch_related("photos__photo", "results__asset", "results__product")
+
+    @admin.display(description="photo")
+    def picture(self, search: Search) -> str:
+        rows = list(search.photos.all())
+        return photo_picture(rows[0].photo, 64, rows[0].box) if rows else "–"
+
+    @admin.display(description="photos")
+    def large(self, search: Search) -> str:
+        return gallery(
+            [
+                (photo_picture(row.photo, 260, row.box), row.get_box_source_display())
+                for row in search.photos.all()
+            ]
+        )
+
+    @admin.display(description="state", ordering="state")
+    def badge(self, search: Search) -> str:
+        return state_badge(search.state, search.get_state_display())
+
+    @admin.display(description="first answers")
+    def answers(self, search: Search) -> str:
+        first = list(search.results.all())[:3]
+        pictures = [view_picture(row.asset, row.view_index, 56) for row in first]
+        return format_html("{}" * len(pictures), *pictures) if pictures else "–"
+
+    @admin.display(description="results")
+    def results_gallery(self, search: Search) -> str:
+        return gallery(
+            [
+                (
+                    view_picture(row.asset, row.view_index, 120),
+                    f"{row.rank}. {row.product.name}: {row.confidence}, {row.score:.3f} ({row.calibrated:+.2f})",
+                )
+                for row in list(search.results.all())[:_SHOWN]
+            ]
+        )
+
+    @admin.display(description="seconds")
+    def total_seconds(self, search: Search) -> str:
+        if not search.finished_at:
+            return "–"
+        return f"{(search.finished_at - search.created_at).total_seconds():.2f}"
+
+    @admin.display(description="seconds a stage")
+    def stages(self, search: Search) -> str:
+        return ", ".join(f"{name} {value:.3f}" for name, value in search.seconds.items())
+
+    @admin.display(description="shopper's page")
+    def page(self, search: Search) -> str:
+        return format_html('<a href="{}">open</a>', search.get_absolute_url())
+
+
+@admin.register(Photo)
+class PhotoAdmin(ReadOnlyAdmin):
+    list_display = ("picture", "format", "sent_width", "sent_height", "size_bytes", "sample", "created_at")
+    list_display_links = ("picture",)
+    list_filter = ("format",)
+    fields = (
+        "large",
+        "format",
+        "sent_width",
+        "sent_height",
+        "width",
+        "height",
+        "size_bytes",
+        "focal_px",
+        "sample",
+        "created_at",
+    )
+
+    @admin.display(description="photo")
+    def picture(self, photo: Photo) -> str:
+        return photo_picture(photo, 64)
+
+    @admin.display(description="photo")
+    def large(self, photo: Photo) -> str:
+        return photo_picture(photo, 480)
