@@ -32,7 +32,7 @@ def test_missing_or_damaged_weights_say_what_to_do(tmp_path: Path, monkeypatch: 
     with pytest.raises(WeightsMissing, match="python -m ml train"):
         weights.load_weights("made")
     (tmp_path / "made.safetensors").write_bytes(b"not weights at all")
-    with pytest.raises(WeightsMissing, match="made.safetensors"):
+    with pytest.raises(WeightsMissing, match=r"made\.safetensors"):
         weights.load_weights("made")
 
 
