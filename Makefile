@@ -55,7 +55,7 @@ endif
 # ---- the two commands -------------------------------------------------------------------
 
 run: setup
-	@$(BIN)/python manage.py setup_local --port $(PORT) --catalog '$(CATALOG)'
+	@$(BIN)/python manage.py setup_local --catalog '$(CATALOG)'
 	@PORT=$(PORT) exec $(BIN)/supervisord --nodaemon --configuration webapp/supervisord.conf
 
 test: setup lint

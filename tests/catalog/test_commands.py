@@ -68,3 +68,20 @@ def test_files_become_answers(data: Path, models: Path) -> None:
 
 def test_a_missing_path_says_so(data: Path) -> None:
     assert "there is no file or folder" in run(data, "import_catalog", "/nowhere/at-all", is_failing=True)
+
+
+def test_an_index_is_checked_and_rolled_back(data: Path, models: Path) -> None:
+    run(data, "import_catalog", str(models), "--unit", "m")
+    first = run(data, "build_index").split()[1]
+    second = run(data, "build_index").split()[1]
+    assert second != first
+    assert f"index {second}" in run(data, "check_index")
+
+    vectors = max((data / "index" / second).iterdir(), key=lambda path: path.stat().st_size)
+    damaged = bytearray(vectors.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    vectors.write_bytes(damaged)
+    assert vectors.name in run(data, "check_index", is_failing=True)
+
+    assert f"index {first}" in run(data, "rollback_index")
+    assert f"index {first}" in run(data, "check_index")
