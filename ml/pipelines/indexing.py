@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import uuid
@@ -325,14 +326,14 @@ def _calibrate(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     tell("calibrating", 0, 2)
     patches, drawn_from = _patches(
-        embedder_name, adapter_name, source.patches, source.seed, source.backgrounds
+        embedder_name, adapter_name, source.patches, source.seed, source.backgrounds, staged.parent
     )
     fitted = fit_calibration(cast("FloatArray", vectors), patches)
     np.save(staged / "calibration.npy", fitted.lines)
     tell("calibrating", 1, 2)
     folder = source.absent or source.backgrounds
     absent, absent_from = _patches(
-        embedder_name, adapter_name, source.absent_patches, source.seed + 1, folder
+        embedder_name, adapter_name, source.absent_patches, source.seed + 1, folder, staged.parent
     )
     threshold = no_match_threshold(cast("FloatArray", vectors), fitted.lines, absent)
     tell("calibrating", 2, 2)
@@ -356,13 +357,31 @@ def _calibrate(
 
 @lru_cache(maxsize=4)
 def _patches(
-    embedder_name: str, adapter_name: str, count: int, seed: int, folder: Path | None
+    embedder_name: str, adapter_name: str, count: int, seed: int, folder: Path | None, kept: Path
 ) -> tuple[FloatArray, str]:
-    """Adapted descriptors (count, d) of background patches; the same for every build of a process."""
-    embedder = registry.embedder(embedder_name)
+    """Adapted descriptors (count, d) of background patches, made once and then taken from `kept`."""
+    embedder, adapter = registry.embedder(embedder_name), registry.adapter(adapter_name)
     crops, name = background_crops(count, embedder.info.input_size, seed=seed, folder=folder)
+    recipe = f"{embedder.info.fingerprint} {adapter.fingerprint} {count} {seed} {name}"
+    path = kept / f"backgrounds-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}.npy"
+    known = _kept_rows(path, (count, embedder.info.dim))
+    if known is not None:
+        return known, name
     rows = [embedder.embed(batch).vectors for batch in _batches(crops, 128)]
-    return registry.adapter(adapter_name).adapt(np.concatenate(rows)), name
+    made: FloatArray = adapter.adapt(np.concatenate(rows)).astype(np.float32)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.npy")
+    np.save(beside, made)
+    beside.replace(path)
+    return made, name
+
+
+def _kept_rows(path: Path, shape: tuple[int, int]) -> FloatArray | None:
+    """Rows written by an earlier build; None where there are none or they are damaged."""
+    try:
+        rows: FloatArray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return rows if rows.shape == shape and bool(np.isfinite(rows).all()) else None
 
 
 def _batches(crops: Iterable[Any], size: int) -> Iterable[list[Any]]:

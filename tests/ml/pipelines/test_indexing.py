@@ -61,11 +61,11 @@ def test_the_manifest_says_what_made_it(generation, entries):
     assert -1 < manifest.no_match_threshold < 5
 
 
-def test_background_is_calibrated_to_minus_one(generation):
+def test_background_is_calibrated_to_minus_one(generation, tmp_path):
     from ml.pipelines.indexing import _patches
 
     opened = open_generation(generation)
-    fresh, _ = _patches("hog", "identity", 400, 99, None)
+    fresh, _ = _patches("hog", "identity", 400, 99, None, tmp_path)
     cosines = np.asarray(opened.vectors, np.float32) @ fresh.T
     calibrated = cosines * opened.calibration[:, :1] + opened.calibration[:, 1:]
     assert calibrated.mean() == pytest.approx(-1, abs=0.1)
@@ -189,3 +189,17 @@ def test_progress_ends_complete(entries, tmp_path):
     last = {stage: (done, total) for stage, done, total in told}
     assert list(last) == ["embedding", "writing", "calibrating", "verifying"]
     assert all(done == total for done, total in last.values())
+
+
+def test_background_patches_are_kept_and_damaged_ones_made_again(tmp_path):
+    from ml.pipelines.indexing import _patches
+
+    made, name = _patches("hog", "identity", 40, 7, None, tmp_path)
+    [kept] = tmp_path.iterdir()
+    _patches.cache_clear()
+    again, same_name = _patches("hog", "identity", 40, 7, None, tmp_path)
+    assert (name, made.tobytes()) == (same_name, again.tobytes())
+    kept.write_bytes(b"damaged")
+    _patches.cache_clear()
+    assert np.allclose(_patches("hog", "identity", 40, 7, None, tmp_path)[0], made)
+    assert np.load(kept).shape == made.shape
