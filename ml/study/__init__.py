@@ -1,0 +1,1 @@
+"""Studies: questions about the method, answered as tables."""

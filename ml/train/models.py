@@ -22,7 +22,11 @@ def family_name(name: str) -> str:
 
 
 def library_specs(
-    libraries: Sequence[Path], workdir: Path, *, exclude_categories: Iterable[str] = ("Characters",)
+    libraries: Sequence[Path],
+    workdir: Path,
+    *,
+    exclude_categories: Iterable[str] = ("Characters",),
+    held_out_library: str = HELD_OUT_LIBRARY,
 ) -> tuple[list[ModelSpec], list[str]]:
     """Models to train on, and the lines of the list of those left out (library, id, name, why).
 
@@ -36,12 +40,12 @@ def library_specs(
         for model in open_source(path, workdir=folder).models:
             if model.category.casefold() not in excluded:
                 models.append((path.stem, model, content_hash(model)))
-    hashes, names = held_out(models)
+    hashes, names = held_out(models, held_out_library)
     specs, left_out = [], []
     for library, model, digest in models:
         reason = (
             "held-out library"
-            if library == HELD_OUT_LIBRARY
+            if library == held_out_library
             else "same mesh"
             if digest in hashes
             else "same name"
@@ -55,11 +59,13 @@ def library_specs(
     return specs, left_out
 
 
-def held_out(models: Sequence[tuple[str, ModelFile, str]]) -> tuple[set[str], set[str]]:
+def held_out(
+    models: Sequence[tuple[str, ModelFile, str]], held_out_library: str = HELD_OUT_LIBRARY
+) -> tuple[set[str], set[str]]:
     """Content hashes and family names of the held-out library's models.
 
     A name of one word ("Chair") is a category that every library has, not a product family.
     """
-    kept = [(model, digest) for library, model, digest in models if library == HELD_OUT_LIBRARY]
+    kept = [(model, digest) for library, model, digest in models if library == held_out_library]
     families = {family_name(model.name) for model, _ in kept}
     return {digest for _, digest in kept}, {family for family in families if " " in family}

@@ -1,0 +1,139 @@
+"""Products never trained on beside those that were: how much of the quality is memory?
+
+Composites (a model under random light on a photo) are searched among plain views of all models, trained on or
+not. What was trained on has been seen from just these viewpoints, so its figure is an upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ml import registry
+from ml.pipelines.progress import Progress
+from ml.protocols import Embedder
+from ml.train.models import library_specs
+from ml.train.pairs import PairSet, open_pairs, render_pairs
+from ml.train.photos import load_photos
+from ml.train.relighting import Composer
+from ml.types import Crop
+
+__all__ = ["Row", "compare_unseen"]
+
+COMPOSITES = 6  # a model
+MODELS = 100  # at most, of those trained on
+_SEED = 77  # of another stream than the training's
+_BATCH = 96
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Shares of `queries` composites whose own model is the first, or among the first ten, of `gallery`."""
+
+    embedder: str
+    products: str
+    models: int
+    queries: int
+    gallery: int
+    top1: float
+    top10: float
+
+
+def compare_unseen(
+    trained: Path, library: Path, backgrounds: Path, embedders: Sequence[str], tell: Progress
+) -> list[Row]:
+    """trained: folder of a training, whose pairs are taken; library: the one it left out, rendered here.
+
+    Raises FileNotFoundError where the training's pairs are missing, BadSource for the library.
+    """
+    seen = open_pairs(trained / "pairs")
+    folder = trained / "unseen"
+    if not (folder / "pairs.json").exists():
+        specs, _ = library_specs([library], trained / "sources", held_out_library="")
+        render_pairs(specs, folder, seed=_SEED, progress=tell)
+    unseen = open_pairs(folder)
+    photos = load_photos(backgrounds, trained / "backgrounds.npz", is_object=False)
+    rows = []
+    for name in embedders:
+        embedder = registry.embedder(name)
+        gallery = np.concatenate([_plain(embedder, pairs) for pairs in (unseen, seen)])
+        models = np.concatenate([unseen.model, seen.model + len(unseen.names)])
+        for label, pairs, first in (("never seen", unseen, 0), ("trained on", seen, len(unseen.names))):
+            rng = np.random.default_rng(_SEED)
+            chosen = rng.permutation(len(pairs.names))[:MODELS]
+            at = np.concatenate(
+                [
+                    rng.choice(np.flatnonzero(pairs.model == model), COMPOSITES, replace=False)
+                    for model in chosen
+                ]
+            )
+            queries = _composites(embedder, pairs, at, torch.from_numpy(photos.pixels))
+            ranks = _ranks(queries, gallery, models, pairs.model[at] + first)
+            rows.append(
+                Row(
+                    name,
+                    label,
+                    len(chosen),
+                    len(at),
+                    int(models.max()) + 1,
+                    float((ranks == 1).mean()),
+                    float((ranks <= 10).mean()),
+                )
+            )
+            tell(f"{name}: {label}", 1, 1)
+    return rows
+
+
+def _plain(embedder: Embedder, pairs: PairSet) -> Vectors:
+    return _embedded(embedder, (pairs.plain[k : k + _BATCH] for k in range(0, len(pairs.model), _BATCH)))
+
+
+def _composites(
+    embedder: Embedder, pairs: PairSet, at: npt.NDArray[np.int64], backgrounds: torch.Tensor
+) -> Vectors:
+    composer = Composer(backgrounds, _SEED)
+    batches = (at[k : k + _BATCH] for k in range(0, len(at), _BATCH))
+    pictures = (
+        composer.compose(torch.from_numpy(pairs.queries[rows]), torch.from_numpy(pairs.up[rows]))
+        .mul(255)
+        .round()
+        .byte()[:, 0]
+        .numpy()
+        for rows in batches
+    )
+    return _embedded(embedder, pictures)
+
+
+def _embedded(embedder: Embedder, batches: Iterable[npt.NDArray[np.uint8]]) -> Vectors:
+    """(n, side, side) uint8 gray pictures, batch by batch, as the embedder takes them."""
+    size = embedder.info.input_size
+    rows = []
+    for batch in batches:
+        crops = []
+        for picture in batch:
+            fitting = picture if picture.shape[0] == size else cv2.resize(picture, (size, size))
+            plane = np.ascontiguousarray(fitting, np.float32) / 255
+            crops.append(Crop(np.stack([plane] * 3), np.eye(3), 1.0))
+        rows.append(embedder.embed(crops).vectors)
+    return np.concatenate(rows)
+
+
+def _ranks(
+    queries: Vectors, gallery: Vectors, models: npt.NDArray[np.int32], right: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int64]:
+    """Place of the right model among all, by its best view."""
+    count = int(models.max()) + 1
+    ranks = []
+    for query, model in zip(queries, right, strict=True):
+        best = np.full(count, -2.0, np.float32)
+        np.maximum.at(best, models, gallery @ query)
+        ranks.append(1 + int((best > best[model]).sum()))
+    return np.array(ranks)
