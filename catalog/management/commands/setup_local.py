@@ -34,9 +34,6 @@ class Command(BaseCommand):
             call_command("import_sample_catalog", stdout=self.stdout)
         self._build()
         sweeping.sweep()
-        self.stdout.write(
-            f"\n    Shapelens runs at  http://127.0.0.1:{options['port']}/   (Ctrl-C stops it)\n"
-        )
 
     def _import(self, path: Path) -> None:
         """Unless the same files were imported before."""
