@@ -33,9 +33,9 @@ def _old_photos() -> int:
         return 0
     before = timezone.now() - timedelta(days=settings.SHAPELENS_PHOTO_DAYS)
     removed = 0
-    for photo in Photo.objects.filter(created_at__lt=before).order_by("pk")[:BATCH]:
-        if photo.searches.filter(search__created_at__gte=before).exists():
-            continue
+    still_used = Search.objects.filter(created_at__gte=before).values("photos__photo")
+    old = Photo.objects.filter(created_at__lt=before).exclude(pk__in=still_used)
+    for photo in old.order_by("pk")[:BATCH]:
         Search.objects.filter(photos__photo=photo).delete()
         photos.delete_photo(photo)
         removed += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,22 +35,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         _render(options)
-        training = Training(_recipe(options), _data(options), options.out)
-        training.resume()
-        is_done = _run(training, options.minutes)
+        data = _data(options)
+        first = Training(_recipe(options), data, _folder(options, "first"))
+        first.resume()
+        is_done = _run(first, options.minutes, "first stage")
+        last = first
+        if is_done and data.furniture is not None:
+            last = Training(_second_recipe(options), data, _folder(options, "second"))
+            if not last.resume():
+                last.start_from(first.averaged)
+            is_done = _run(last, options.minutes, "second stage")
     except (ShapelensError, ValueError, FileNotFoundError) as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
         return 2
-    draw_history(training.history, options.out / "loss.png")
+    history = first.history if last is first else [*first.history, *_moved(last.history, first.step)]
+    draw_history(history, options.out / "loss.png")
     if not is_done:
-        Console().print(f"stopped at step {training.step}; run the same command again to go on")
+        Console().print(f"stopped at step {last.step}; run the same command again to go on")
         return 3
-    facts = {"shape": asdict(training.recipe.shape), "steps": training.step, "seed": training.recipe.seed}
-    save_weights(options.out / "viewnet.safetensors", training.averaged.state_dict(), facts)
-    Console().print(
-        f"{training.step} steps in {training.seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors"
-    )
+    steps = first.step if last is first else first.step + last.step
+    seconds = first.seconds if last is first else first.seconds + last.seconds
+    facts = {"shape": asdict(last.recipe.shape), "steps": steps, "seed": last.recipe.seed}
+    save_weights(options.out / "viewnet.safetensors", last.averaged.state_dict(), facts)
+    Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
     return 0
+
+
+def _folder(options: argparse.Namespace, name: str) -> Path:
+    folder: Path = options.out / name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _moved(history: Sequence[Step], steps: int) -> list[Step]:
+    return [replace(step, number=step.number + steps) for step in history]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,9 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--caltech", type=Path, help="photos of many kinds of things, by category")
     parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything")
     parser.add_argument("--a-family", type=int, default=30, help="random models of each parametric family")
-    parser.add_argument("--steps", type=int, default=11000)
-    parser.add_argument("--limit-minutes", type=float, default=105.0, help="of all runs together")
-    parser.add_argument("--minutes", type=float, default=105.0, help="of this run; it can be taken up again")
+    parser.add_argument("--steps", type=int, default=11000, help="of the first stage, at most")
+    parser.add_argument(
+        "--limit-minutes", type=float, default=84.0, help="of the first stage's runs together"
+    )
+    parser.add_argument("--second-steps", type=int, default=2400, help="of the second, mostly on photos")
+    parser.add_argument("--second-minutes", type=float, default=20.0, help="of the second's runs together")
+    parser.add_argument(
+        "--minutes", type=float, default=110.0, help="of this run's stage; run it again to go on"
+    )
     parser.add_argument("--seed", type=int, default=7)
     return parser
 
@@ -74,6 +98,22 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         steps=options.steps,
         limit_minutes=options.limit_minutes,
         seed=options.seed,
+    )
+
+
+def _second_recipe(options: argparse.Namespace) -> Recipe:
+    """Fewer pairs and photos in every step, for what the first stage learns last: the categories of photos."""
+    return Recipe(
+        shape=ViewNetShape(),
+        steps=options.second_steps,
+        limit_minutes=options.second_minutes,
+        pairs=48,
+        photos=56,
+        photo_period=1,
+        rate=8e-4,
+        warmup=100,
+        category_weight=1.0,
+        seed=options.seed + 1,
     )
 
 
@@ -109,9 +149,9 @@ def _data(options: argparse.Namespace) -> Data:
     )
 
 
-def _run(training: Training, minutes: float) -> bool:
+def _run(training: Training, minutes: float, stage: str) -> bool:
     with _bar() as bar:
-        task = bar.add_task("training", total=training.recipe.steps, completed=training.step)
+        task = bar.add_task(stage, total=training.recipe.steps, completed=training.step)
 
         def tell(step: Step) -> None:
             bar.update(

@@ -38,7 +38,8 @@ class Recipe:
     pairs: int = 96  # a step
     views_a_model: int = 4  # in every second step, so that other views are among the wrong ones
     coarse_share: float = 0.35  # of the steps match with the voxel twins' views
-    photos: int = 32  # of furniture, and as many of Caltech-101, in every second step
+    photos: int = 32  # of furniture, and as many of Caltech-101, in a step that has photos
+    photo_period: int = 2  # of pairs of steps: 2 gives photos to every second pair, 1 to all
     bank: int = 2048  # gallery vectors of earlier steps among the wrong ones
     rate: float = 2e-3
     warmup: int = 300
@@ -216,7 +217,7 @@ class Training:
         """Photos of every second step, their labels, and how many of them are furniture."""
         none = torch.empty(0, dtype=torch.long)
         sets = [photos for photos in (self.data.furniture, self.data.caltech) if photos]
-        if not sets or self.step // 2 % 2 != 0:
+        if not sets or self.step // 2 % self.recipe.photo_period != 0:
             return None, none, 0
         pixels, labels, first = [], [], 0
         for photos in sets:
@@ -252,6 +253,11 @@ class Training:
         beside.replace(self.folder / "checkpoint.pt")
         lines = [json.dumps(asdict(step)) for step in self.history]
         (self.folder / "history.jsonl").write_text("\n".join(lines) + "\n")
+
+    def start_from(self, earlier: nn.Module) -> None:
+        """Begin with another training's averaged network instead of a random one."""
+        self.parts["net"].load_state_dict(earlier.state_dict())
+        self.averaged.load_state_dict(earlier.state_dict())
 
     def resume(self) -> bool:
         """Take up the folder's checkpoint; False where there is none. Raises ValueError for another recipe."""

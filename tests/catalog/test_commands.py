@@ -85,3 +85,13 @@ def test_an_index_is_checked_and_rolled_back(data: Path, models: Path) -> None:
 
     assert f"index {first}" in run(data, "rollback_index")
     assert f"index {first}" in run(data, "check_index")
+
+
+def test_setting_up_twice_makes_one_admin_and_keeps_the_index(models: Path, tmp_path: Path) -> None:
+    first = run(tmp_path, "setup_local", "--catalog", str(models))
+    assert "shown this once" in first
+    assert "index 1 answers: 2 models" in first
+    again = run(tmp_path, "setup_local", "--catalog", str(models))
+    assert "shown this once" not in again
+    assert "answers" not in again
+    assert "index 1" in run(tmp_path, "check_index")

@@ -71,7 +71,7 @@ def test_an_index_build_that_is_killed_leaves_the_old_one_serving_and_is_built_a
     assert site.answer(site.post_photo(photo)[1])["results"]
 
 
-def test_a_search_that_kills_every_worker_ends_with_a_reason(site: Site, photo: bytes) -> None:
+def test_a_search_begun_three_times_in_vain_ends_with_a_reason(site: Site, photo: bytes) -> None:
     site.start_web()
     _, submitted = site.post_photo(photo)
     kill = (

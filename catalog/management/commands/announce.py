@@ -1,4 +1,4 @@
-"""Tell the address once the page answers and the search worker is up: the last line of `make run`."""
+"""Tell the address once the page answers: the last line of `make run`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 __all__ = ["Command"]
 
@@ -22,6 +22,10 @@ class Command(BaseCommand):
         users = get_user_model().objects
         if users.filter(is_superuser=True).exists():
             return
+        if users.filter(username=options["name"]).exists():
+            raise CommandError(
+                f"there is a user {options['name']} who is no admin; give another --name, or make them one"
+            )
         password = secrets.token_urlsafe(12)
         users.create_superuser(options["name"], password=password)
         self.stdout.write(
