@@ -135,7 +135,7 @@ function answer(search: Search): void {
   page.notes.replaceChildren(...notes(search));
   page.results.replaceChildren(...search.results.map((result) => card(result, choose)));
   const count = search.results.length;
-  announce(search.no_match ? "Nothing very similar was found." : `${count} products found.`);
+  announce(search.no_match ? `No clear match; the ${count} products most alike are listed.` : `${count} products found.`);
   const first = search.results[0];
   if (first) choose(first);
   else setMode("box");
@@ -146,7 +146,7 @@ function notes(search: Search): HTMLElement[] {
   if (search.no_match) {
     texts.push(
       search.results.length
-        ? "Nothing in this catalog looks really like it. These are the nearest. Try a tighter box around one object, or a photo from further away."
+        ? "No clear match: these look most alike. A tighter box around one object, or another photo, may help."
         : "Nothing in this catalog looks like it. Try a tighter box around one object, or another photo.",
     );
   }

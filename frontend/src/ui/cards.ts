@@ -6,7 +6,7 @@ const WORDS: Record<string, string> = {
   "very likely": "Very likely",
   likely: "Likely",
   "similar shape": "Similar shape",
-  weak: "A distant likeness",
+  weak: "Not certain",
 };
 
 export function confidenceText(confidence: string): string {
