@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -35,17 +36,17 @@ class IndexGenerationAdmin(ReadOnlyAdmin):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IndexGeneration]:
-        self._active = ActiveGeneration.objects.values_list("generation", flat=True).first()
         rows: QuerySet[IndexGeneration] = super().get_queryset(request)
-        return rows
+        active = ActiveGeneration.objects.filter(generation=OuterRef("pk"))
+        return rows.annotate(is_active=Exists(active))
 
     @admin.display(description="status", ordering="status")
     def badge(self, generation: IndexGeneration) -> str:
         return state_badge(generation.status, generation.get_status_display())
 
     @admin.display(description="serves", boolean=True)
-    def serves(self, generation: IndexGeneration) -> bool:
-        return generation.pk == self._active
+    def serves(self, generation: Any) -> bool:
+        return bool(generation.is_active)
 
     @admin.display(description="progress")
     def progress(self, generation: IndexGeneration) -> str:

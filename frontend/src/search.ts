@@ -50,6 +50,8 @@ let chosen: Result | null = null;
 let following: AbortController | null = null;
 let overlay: Overlay | null = null;
 let isWithoutWebGL = false;
+let watched: string | null = null; // the search that is being waited for or shown
+let submission = 0; // of the last photo or box sent: answers to earlier ones are dropped
 
 const editor = new BoxEditor(page.boxes, (box) => void searchBox(box));
 
@@ -57,6 +59,8 @@ const editor = new BoxEditor(page.boxes, (box) => void searchBox(box));
 
 function ask(send: () => Promise<Submitted>, picture?: string): void {
   following?.abort();
+  const mine = ++submission;
+  watched = null;
   complain("");
   showWork();
   resetAnswer();
@@ -64,10 +68,16 @@ function ask(send: () => Promise<Submitted>, picture?: string): void {
   tellProgress("queued", null);
   send().then(
     (made) => {
+      if (mine !== submission) {
+        void cancelSearch(made.id).catch(() => {}); // nobody waits for it any more
+        return;
+      }
       history.pushState({ id: made.id }, "", made.url);
       watch(made.id);
     },
-    (error: unknown) => fail(error),
+    (error: unknown) => {
+      if (mine === submission) fail(error);
+    },
   );
 }
 
@@ -81,6 +91,7 @@ async function searchBox(box: Box | "full" | null): Promise<void> {
 
 function watch(id: string): void {
   following?.abort();
+  watched = id;
   following = new AbortController();
   follow(id, update, following.signal).catch((error: unknown) => fail(error));
 }
@@ -255,7 +266,9 @@ function showWork(): void {
 
 function showAsk(): void {
   following?.abort();
+  submission += 1;
   current = null;
+  watched = null;
   page.work.hidden = true;
   page.ask.hidden = false;
 }
@@ -303,8 +316,12 @@ listenForPhotos(
     ask(() => submitPhotos(files), URL.createObjectURL(files[0]!));
   },
   (text) => {
-    if (page.ask.hidden) announce(text);
-    complain(text);
+    if (page.ask.hidden) {
+      const words = document.createElement("p");
+      words.textContent = text;
+      page.notes.prepend(words);
+      announce(text);
+    } else complain(text);
   },
 );
 
@@ -337,7 +354,12 @@ for (const radio of document.querySelectorAll<HTMLInputElement>("input[name=look
   });
 }
 get("cancel").addEventListener("click", () => {
-  if (current) void cancelSearch(current.id).then(update, fail);
+  if (watched) void cancelSearch(watched).then(update, fail);
+  else {
+    submission += 1; // still being sent: its search is cancelled when the answer comes
+    if (current) endWith("The search was cancelled.");
+    else showAsk();
+  }
 });
 get("again").addEventListener("click", () => {
   history.pushState({}, "", "/");
