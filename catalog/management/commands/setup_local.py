@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from catalog import engine
+import ml
+from catalog import engine, storage
 from catalog.errors import NoIndex
-from catalog.models import ImportRun, Product
+from catalog.models import ImportRun, IndexGeneration, Product
 from catalog.services import importing, indexing, sweeping
 
 __all__ = ["Command"]
@@ -54,11 +56,30 @@ class Command(BaseCommand):
         else:
             wanted = set(indexing.assets_to_index(generation.catalog).values_list("pk", flat=True))
             has_all = wanted <= set(generation.assets.values_list("pk", flat=True))
-            is_current = has_all and engine.is_current(indexing.folder(generation))
+            is_current = has_all and self._is_made_by_this_release(generation)
         if not is_current:
             self._say("Index")
             call_command("build_index", stdout=self.stdout)
 
+    def _is_made_by_this_release(self, generation: IndexGeneration) -> bool:
+        """Asking the network takes seconds, so what it said is kept until a file of `ml` changes."""
+        kept = storage.cache_file("index-checked")
+        stamp = f"{generation.pk} {_files_stamp(Path(ml.__file__).parent)} {engine.embedder_name()}"
+        if kept.exists() and kept.read_text(encoding="utf-8") == stamp:
+            return True
+        if not engine.is_current(indexing.folder(generation)):
+            return False
+        storage.write_atomically(kept, stamp.encode())
+        return True
+
     def _say(self, text: str) -> None:
         self.stdout.write(f"==> {text}")
         self.stdout.flush()
+
+
+def _files_stamp(folder: Path) -> str:
+    """Changes with the code and the weights below the folder; from names, sizes and times alone."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".safetensors"})
+    stats = [(str(path.relative_to(folder)), path.stat()) for path in files]
+    lines = "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    return hashlib.sha256(lines.encode()).hexdigest()
