@@ -13,10 +13,19 @@ __all__ = ["DEFAULT_EMBEDDER", "adapter", "detector", "embedder", "names", "rese
 
 DEFAULT_EMBEDDER = "viewnet"
 
+_BACKBONE = "ml.embed.backbones:load_backbone"
+
 _TABLE: dict[str, dict[str, str]] = {
     "embedder": {
+        "alexnet": _BACKBONE,
+        "convnext_tiny": _BACKBONE,
         "hog": "ml.embed.hog:HogEmbedder",
+        "mobilenet_v3_large": _BACKBONE,
+        "resnet18": _BACKBONE,
+        "resnet50": _BACKBONE,
+        "vgg16": _BACKBONE,
         "viewnet": "ml.embed.viewnet:load_viewnet",
+        "vit_b_16": _BACKBONE,
     },
     "detector": {"saliency": "ml.detect.saliency:SaliencyDetector"},
     "adapter": {"identity": "ml.adapt.identity:IdentityAdapter"},
@@ -29,16 +38,35 @@ def names(kind: str) -> list[str]:
 
 
 @cache
-def _make(kind: str, name: str) -> Any:
+def _make(kind: str, spec: str) -> Any:
     table = _TABLE[kind]
+    name, _, options = spec.partition(":")
     if name not in table:
         raise UnknownName(f"no {kind} is called {name!r}; choose one of: {', '.join(sorted(table))}")
     module, attribute = table[name].split(":")
-    return getattr(import_module(module), attribute)()
+    make = getattr(import_module(module), attribute)
+    if table[name] == _BACKBONE:
+        return make(name, **_options(spec, options))
+    if options:
+        raise UnknownName(f"{kind} {name} takes no options; leave {options!r} out")
+    return make()
 
 
-def embedder(name: str = DEFAULT_EMBEDDER) -> Embedder:
-    made: Embedder = _make("embedder", name)
+def _options(spec: str, text: str) -> dict[str, str]:
+    """ "pool4,weights=none" -> {"layer": "pool4", "weights": "none"}"""
+    found: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        key, is_named, value = part.partition("=")
+        if is_named and key not in {"layer", "weights"}:
+            raise UnknownName(f"{spec}: no option is called {key!r}; say layer=... or weights=...")
+        found[key if is_named else "layer"] = value if is_named else part
+    return found
+
+
+def embedder(spec: str = DEFAULT_EMBEDDER) -> Embedder:
+    """A registered name; torchvision's networks take a layer and weights after it: "vgg16:pool4",
+    "resnet50:layer2,weights=none". Raises UnknownName, WeightsMissing."""
+    made: Embedder = _make("embedder", spec)
     return made
 
 

@@ -135,7 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--queries", type=Path, required=True, metavar="FILE.jsonl", help="one object a line")
     add("--top", type=int, default=10, help="products listed a query (10)")
     add("--tau", type=_tau, default=0.9, help="factor two aspects may differ by, in (0, 1] (0.9)")
-    add("--embedder", default=registry.DEFAULT_EMBEDDER, choices=registry.names("embedder"))
+    add(
+        "--embedder",
+        default=registry.DEFAULT_EMBEDDER,
+        metavar="NAME[:LAYER]",
+        help=f"{', '.join(registry.names('embedder'))}; torchvision's take a layer: vgg16:pool4",
+    )
     add("--adapter", default="identity", choices=registry.names("adapter"))
     add(
         "--exclude-category",

@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ml.embed.networks import ViewNetShape
+from ml.embed.networks import ViewNet, ViewNetShape
 from ml.errors import ShapelensError
 from ml.pipelines.progress import Progress as Tell
 from ml.train.loop import Data, Recipe, Step, Training
@@ -21,7 +21,7 @@ from ml.train.models import library_specs
 from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, load_photos
 from ml.train.plots import draw_history
-from ml.weights import save_weights
+from ml.weights import load_weights, save_weights
 
 __all__ = ["main"]
 
@@ -33,32 +33,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0: trained to the end; 3: stopped after --minutes, run the same command again; 2: bad input."""
     options = _parser().parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     try:
         _render(options)
         data = _data(options)
-        first = Training(_recipe(options), data, _folder(options, "first"))
-        first.resume()
-        is_done = _run(first, options.minutes, "first stage")
+        first, is_done = None, True
+        if options.start_from is None:
+            first = Training(_recipe(options), data, _folder(options, "first"))
+            first.resume()
+            is_done = _run(first, options.minutes, "first stage")
         last = first
-        if is_done and data.furniture is not None:
+        if last is None or (is_done and data.furniture is not None):
             last = Training(_second_recipe(options), data, _folder(options, "second"))
             if not last.resume():
-                last.start_from(first.averaged)
+                last.start_from(first.averaged if first else _shipped(options.start_from))
             is_done = _run(last, options.minutes, "second stage")
     except (ShapelensError, ValueError, FileNotFoundError) as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
         return 2
-    history = first.history if last is first else [*first.history, *_moved(last.history, first.step)]
+    earlier = first if first is not None and first is not last else None
+    history = [*(earlier.history if earlier else []), *_moved(last.history, earlier.step if earlier else 0)]
     draw_history(history, options.out / "loss.png")
     if not is_done:
         Console().print(f"stopped at step {last.step}; run the same command again to go on")
         return 3
-    steps = first.step if last is first else first.step + last.step
-    seconds = first.seconds if last is first else first.seconds + last.seconds
+    steps = last.step + (earlier.step if earlier else 0)
+    seconds = last.seconds + (earlier.seconds if earlier else 0.0)
     facts = {"shape": asdict(last.recipe.shape), "steps": steps, "seed": last.recipe.seed}
     save_weights(options.out / "viewnet.safetensors", last.averaged.state_dict(), facts)
     Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
     return 0
+
+
+def _shipped(name: str) -> ViewNet:
+    network = ViewNet(ViewNetShape())
+    network.load_state_dict(load_weights(name)[0])
+    return network
 
 
 def _folder(options: argparse.Namespace, name: str) -> Path:
@@ -88,6 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--minutes", type=float, default=110.0, help="of this run's stage; run it again to go on"
     )
+    parser.add_argument(
+        "--start-from", metavar="NAME", help="go on from shipped weights (viewnet) with a second stage alone"
+    )
+    parser.add_argument("--threads", type=int, help="of this training; by default one a core")
     parser.add_argument("--seed", type=int, default=7)
     return parser
 
@@ -107,10 +122,11 @@ def _second_recipe(options: argparse.Namespace) -> Recipe:
         shape=ViewNetShape(),
         steps=options.second_steps,
         limit_minutes=options.second_minutes,
-        pairs=48,
-        photos=56,
+        pairs=64,
+        photos=40,
         photo_period=1,
-        rate=8e-4,
+        kin_share=0.4,
+        rate=1.2e-3,
         warmup=100,
         category_weight=1.0,
         seed=options.seed + 1,

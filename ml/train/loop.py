@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Recipe:
     )
     pairs: int = 96  # a step
     views_a_model: int = 4  # in every second step, so that other views are among the wrong ones
+    kin_share: float = 0.0  # of those steps take models of one kind (all chairs): the hardest wrong ones
     coarse_share: float = 0.35  # of the steps match with the voxel twins' views
     photos: int = 32  # of furniture, and as many of Caltech-101, in a step that has photos
     photo_period: int = 2  # of pairs of steps: 2 gives photos to every second pair, 1 to all
@@ -53,8 +55,8 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """pairs to match; furniture, whose categories are contrasted with the pairs' names; caltech, a side
-    task; backgrounds (b, S, S) uint8."""
+    """pairs to match; furniture and caltech, whose categories are a side task and are contrasted with the
+    pairs' names where one fits; backgrounds (b, S, S) uint8."""
 
     pairs: PairSet
     furniture: PhotoSet | None
@@ -103,6 +105,7 @@ class Training:
         self._by_model = np.split(
             np.arange(len(data.pairs.model)), np.flatnonzero(np.diff(data.pairs.model)) + 1
         )
+        self._kin = _kin(data.pairs.names)
         self._up = torch.from_numpy(data.pairs.up)
 
     # ---- the run --------------------------------------------------------------------------------
@@ -175,7 +178,7 @@ class Training:
         gallery = torch.from_numpy(getattr(self.data.pairs, kind)[rows])
         model = torch.from_numpy(self.data.pairs.model[rows].astype(np.int64))
         pictures = [composer.compose(queries, self._up[rows]), gallery.float()[:, None] / 255]
-        photos, labels, n_furniture = self._photos(rng, composer)
+        photos, labels = self._photos(rng, composer)
         if photos is not None:
             pictures.append(photos)
         joined = torch.cat(pictures).contiguous(memory_format=torch.channels_last)
@@ -186,10 +189,7 @@ class Training:
         if photos is not None:
             logits = self.parts["labels"](pooled[2 * n :])
             losses["label"] = functional.cross_entropy(logits, labels, label_smoothing=0.1)
-            of_furniture = slice(2 * n, 2 * n + n_furniture)
-            losses["category"] = self._category(
-                vectors[of_furniture], labels[:n_furniture], vectors[n : 2 * n], model, kind
-            )
+            losses["category"] = self._category(vectors[2 * n :], labels, vectors[n : 2 * n], model, kind)
         self._banks[kind].add(vectors[n : 2 * n], model)
         return losses
 
@@ -197,7 +197,11 @@ class Training:
         """Pairs of one step: all of different models, or several views of fewer."""
         recipe = self.recipe
         views = recipe.views_a_model if self.step % 2 else 1
-        models = rng.choice(len(self._by_model), recipe.pairs // views, replace=False)
+        models = rng.permutation(len(self._by_model))
+        if views > 1 and rng.random() < recipe.kin_share:
+            models = np.concatenate([rng.permutation(self._kin[models[0]]), models])
+            models = models[np.sort(np.unique(models, return_index=True)[1])]
+        models = models[: recipe.pairs // views]
         return np.concatenate([rng.choice(self._by_model[m], views, replace=False) for m in models])
 
     def _match(
@@ -213,20 +217,19 @@ class Training:
         of_cells, _ = info_nce(self.parts["cell_scale"](spread[:n] @ spread[n:].T), ignored)
         return {"pairs": pairs, "cells": of_cells, "found": found}
 
-    def _photos(self, rng: np.random.Generator, composer: Composer) -> tuple[Tensor | None, Tensor, int]:
-        """Photos of every second step, their labels, and how many of them are furniture."""
+    def _photos(self, rng: np.random.Generator, composer: Composer) -> tuple[Tensor | None, Tensor]:
+        """Photos of the step, if it is one that has any, and their labels."""
         none = torch.empty(0, dtype=torch.long)
         sets = [photos for photos in (self.data.furniture, self.data.caltech) if photos]
         if not sets or self.step // 2 % self.recipe.photo_period != 0:
-            return None, none, 0
+            return None, none
         pixels, labels, first = [], [], 0
         for photos in sets:
             rows = rng.choice(len(photos.label), self.recipe.photos, replace=False)
             pixels.append(torch.from_numpy(photos.pixels[rows]))
             labels.append(torch.from_numpy(photos.label[rows] + first))
             first += len(photos.labels)
-        n_furniture = self.recipe.photos if self.data.furniture else 0
-        return composer.jittered_photos(torch.cat(pixels)), torch.cat(labels), n_furniture
+        return composer.jittered_photos(torch.cat(pixels)), torch.cat(labels)
 
     def _category(self, photos: Tensor, label: Tensor, gallery: Tensor, model: Tensor, kind: str) -> Tensor:
         """Photos against this step's and the bank's renders; right are those whose names fit."""
@@ -284,8 +287,14 @@ def _groups(parts: nn.Module, decay: float) -> list[dict[str, Any]]:
 
 
 def _fits(data: Data) -> Tensor:
-    """(models, furniture categories)"""
-    labels = data.furniture.labels if data.furniture else ()
+    """(models, categories of all photos)"""
+    labels = [label for photos in (data.furniture, data.caltech) if photos for label in photos.labels]
     return torch.from_numpy(
         fits_category(data.pairs.names, labels).reshape(len(data.pairs.names), len(labels))
     )
+
+
+def _kin(names: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+    """For every model, the rows of all of its kind: names whose last word is the same."""
+    words = np.array([(re.findall(r"[a-z]+", name.lower()) or [""])[-1] for name in names])
+    return [np.flatnonzero(words == word) for word in words]
