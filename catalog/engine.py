@@ -41,6 +41,7 @@ __all__ = [
     "open_photo",
     "open_source",
     "query",
+    "read_table",
     "renderer_fingerprint",
     "reset",
     "search",
@@ -93,6 +94,13 @@ def open_source(path: Path, *, workdir: Path) -> Source:
     from ml.mesh.sources import open_source as opened
 
     return opened(path, workdir=workdir)
+
+
+def read_table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Rows of a CSV or JSON table by our own column names, and warnings. Raises ValueError, OSError."""
+    from ml.mesh.manifests import read_table as table
+
+    return table(path)
 
 
 def content_hash(model: ModelFile) -> str:

@@ -9,6 +9,7 @@ __all__ = [
     "BadPhoto",
     "BadSource",
     "Busy",
+    "Conflict",
     "NoIndex",
     "NotPossible",
     "ShapelensError",
@@ -25,6 +26,12 @@ class Busy(ShapelensError):
     """Another process does it already, or too much is waiting."""
 
     code = "busy"
+
+
+class Conflict(ShapelensError):
+    """The same key was used for something else."""
+
+    code = "conflict"
 
 
 class NotPossible(ShapelensError):

@@ -13,12 +13,12 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from catalog.models import ImportRun, IndexGeneration, Leased, Search
+from catalog.models import Callback, ImportRun, IndexGeneration, Leased, Search
 
 if TYPE_CHECKING:
     from celery import Task
 
-__all__ = ["activate_generation", "run_build", "run_import", "run_search"]
+__all__ = ["activate_generation", "deliver_callback", "run_build", "run_import", "run_search"]
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,12 @@ def activate_generation(generation: IndexGeneration) -> None:
     from catalog import tasks
 
     transaction.on_commit(partial(_send, tasks.activate_generation, generation.pk))
+
+
+def deliver_callback(callback: Callback) -> None:
+    from catalog import tasks
+
+    _enqueue(tasks.deliver_callback, callback)
 
 
 def _enqueue(task: Task, row: Leased) -> None:

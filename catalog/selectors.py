@@ -9,15 +9,28 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
 from catalog import engine, storage
-from catalog.models import Asset, Photo, Product, Search, SearchResult
+from catalog.models import (
+    ActiveGeneration,
+    Asset,
+    ImportRun,
+    IndexGeneration,
+    Photo,
+    Product,
+    Search,
+    SearchResult,
+)
+from catalog.services import indexing
 
 __all__ = [
     "SAMPLES",
     "asset_url",
+    "generation_fields",
+    "import_fields",
+    "index_fields",
     "photo_url",
     "product_fields",
     "product_page",
@@ -84,6 +97,7 @@ def product_fields(product: Product) -> dict[str, Any]:
         "size_text": product.size_text,
         "price": None if product.price is None else f"{product.price:.2f}",
         "currency": product.currency,
+        "stock": product.stock,
         "link": product.link,
         "url": product.get_absolute_url(),
         "thumbnail_url": asset_url(asset.hash, "thumbnail.jpg"),
@@ -220,3 +234,59 @@ def view_picture(folder: Path, k: int) -> bytes | None:
         return engine.view_jpeg(folder, k)
     except (engine.ShapelensError, IndexError):
         return None
+
+
+# ---- for those who manage catalogs --------------------------------------------------------
+
+
+def import_fields(run: ImportRun) -> dict[str, Any]:
+    counted = run.items.order_by().values_list("outcome").annotate(n=Count("pk"))
+    return {
+        "id": run.pk,
+        "catalog": run.catalog.name,
+        "state": run.state,
+        "error": run.error,
+        "total": run.total,
+        "processed": run.processed,
+        "counts": dict(counted),
+        "warnings": run.warnings,
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+        "url": reverse("api-1:import_state", args=[run.pk]),
+        "items_url": reverse("api-1:import_items", args=[run.pk]),
+    }
+
+
+def generation_fields(generation: IndexGeneration, active: int | None = None) -> dict[str, Any]:
+    """active: id of the generation that serves, where it is known already."""
+    if active is None:
+        active = ActiveGeneration.objects.values_list("generation", flat=True).first()
+    return {
+        "id": generation.pk,
+        "status": generation.status,
+        "is_active": generation.pk == active,
+        "embedder": generation.embedder,
+        "models": generation.model_count,
+        "views": generation.view_count,
+        "stage": generation.stage,
+        "done": generation.done,
+        "total": generation.total,
+        "error": generation.error,
+        "created_at": generation.created_at,
+        "finished_at": generation.finished_at,
+    }
+
+
+def index_fields() -> dict[str, Any]:
+    """The last generations, newest first, and how many models wait for the next."""
+    active = ActiveGeneration.objects.select_related("generation__catalog").first()
+    indexed = active.generation.assets.all() if active else Asset.objects.none()
+    wanted = indexing.assets_to_index(active.generation.catalog if active else None)
+    return {
+        "active": active.generation_id if active else None,
+        "waiting": wanted.exclude(pk__in=indexed.values("pk")).count(),
+        "generations": [
+            generation_fields(row, active.generation_id if active else -1)
+            for row in IndexGeneration.objects.order_by("-pk")[:20]
+        ],
+    }

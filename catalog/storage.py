@@ -4,6 +4,7 @@ assets/ab/<hash>/          a model's derived files (asset.hash)
 index/<id>/                an index generation
 icons/<id>.png             the picture a product came with
 photos/ab/<uuid>/          original and upright picture of a photo
+uploads/<uuid>/            a catalog that was sent
 imports/<id>/              an import's unpacked source, deleted when it ends
 cache/                     may be deleted at any time
 """
@@ -33,6 +34,7 @@ __all__ = [
     "product_icon",
     "remove_tree",
     "sample_catalog_directory",
+    "upload_directory",
     "write_atomically",
 ]
 
@@ -78,6 +80,13 @@ def generation_directory(generation_id: int) -> Path:
 
 def import_directory(run_id: int) -> Path:
     return imports_root() / str(int(run_id))
+
+
+def upload_directory() -> Path:
+    """A new folder for a catalog that is being sent."""
+    folder = _root("uploads") / uuid.uuid4().hex
+    folder.mkdir()
+    return folder
 
 
 def product_icon(product_id: int) -> Path:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from celery import shared_task
 from django.db import OperationalError
 
-from catalog.services import importing, indexing, searching, sweeping, tidying
+from catalog.services import callbacks, importing, indexing, searching, sweeping, tidying
 
-__all__ = ["activate_generation", "run_build", "run_import", "run_search", "sweep", "tidy"]
+__all__ = [
+    "activate_generation",
+    "deliver_callback",
+    "run_build",
+    "run_import",
+    "run_search",
+    "sweep",
+    "tidy",
+]
 
 _RETRIED = {"autoretry_for": (OperationalError,), "retry_backoff": True, "max_retries": 3}
 
@@ -30,6 +38,11 @@ def run_build(generation_id: int) -> None:
 @shared_task(**_RETRIED)
 def activate_generation(generation_id: int) -> None:
     indexing.activate(generation_id)
+
+
+@shared_task(soft_time_limit=30, time_limit=60, **_RETRIED)
+def deliver_callback(callback_id: int) -> None:
+    callbacks.deliver(callback_id)
 
 
 @shared_task(ignore_result=True)

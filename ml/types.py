@@ -246,7 +246,7 @@ class ModelFile:
 
     key         stable within the source: path without suffix, or the .sh3f catalog id
     path        the mesh file on disk (archives are unpacked beside it, resources included)
-    name, category, tags, creator, license, sku, price, link: '' or () where unknown
+    name, category, tags, creator, license, sku, price, stock, link: '' or () where unknown
     icon        picture of the product, or None
     frame       what the source says of units and axes
     """
@@ -263,5 +263,6 @@ class ModelFile:
     description: str = ""
     price: str = ""
     currency: str = ""
+    stock: str = ""
     link: str = ""
     icon: Path | None = None

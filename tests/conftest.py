@@ -145,6 +145,7 @@ def settings_for(data: Path, **more: str) -> dict[str, str]:
         "SHAPELENS_VIEWS": "12x2",
         "SHAPELENS_SWEEP_SECONDS": "1",
         "SHAPELENS_LEASE_SECONDS": "6",
+        "SHAPELENS_CALLBACK_HOSTS": "127.0.0.1",
         "SHAPELENS_DEBUG": "false",
         "OMP_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",

@@ -50,9 +50,13 @@ class BodyLimit:
             length = int(request.META.get("CONTENT_LENGTH") or 0)
         except ValueError:
             length = 0
-        if length > self._limit:
+        is_catalog = request.path == "/api/v1/imports"
+        if length > (settings.UPLOAD_CATALOG_BYTES if is_catalog else self._limit):
             limit = settings.UPLOAD_PHOTO_BYTES // 2**20
-            detail = f"the request has {length // 2**20} MB; send at most {settings.UPLOAD_PHOTOS} photos of {limit} MB"
+            most = f"{settings.UPLOAD_PHOTOS} photos of {limit} MB"
+            if is_catalog:
+                most = f"{settings.UPLOAD_CATALOG_BYTES // 2**20} MB, or import from a path on the server"
+            detail = f"the request has {length // 2**20} MB; send at most {most}"
             body = {"type": "about:blank", "title": "Too large", "status": 413, "detail": detail}
             return JsonResponse(body, status=413, content_type="application/problem+json")
         return self._get_response(request)

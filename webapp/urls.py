@@ -8,7 +8,11 @@ from django.urls import path
 from webapp.api import api
 from webapp.views import health, media, pages
 
-__all__ = ["urlpatterns"]
+__all__ = ["handler400", "handler404", "handler500", "urlpatterns"]
+
+handler400 = "webapp.views.errors.refused"
+handler404 = "webapp.views.errors.not_found"
+handler500 = "webapp.views.errors.failed"
 
 urlpatterns = [
     path("", pages.index, name="index"),

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 
 from catalog.admin.base import ReadOnlyAdmin
 from catalog.admin.pictures import state_badge, thumbnail
@@ -26,7 +26,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
     actions = ("cancel",)
     fields = (
         "catalog", "badge", "progress", "files", "error", "source", "unit", "up", "front",
-        "excluded_categories", "builds_index", "created_at", "finished_at", "attempts",
+        "excluded_categories", "warning_list", "left_over_list", "builds_index", "created_at", "finished_at", "attempts",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImportRun]:
@@ -59,6 +59,15 @@ class ImportRunAdmin(ReadOnlyAdmin):
     def files(self, run: ImportRun) -> str:
         address = reverse("admin:catalog_importitem_changelist")
         return format_html('<a href="{}?run__id={}">what became of each</a>', address, run.pk)
+
+    @admin.display(description="warnings")
+    def warning_list(self, run: ImportRun) -> str:
+        return format_html_join("", "<div>{}</div>", ((text,) for text in run.warnings)) or "none"
+
+    @admin.display(description="other files")
+    def left_over_list(self, run: ImportRun) -> str:
+        rows = ((row["path"], row["reason"]) for row in run.left_over)
+        return format_html_join("", "<div><code>{}</code>: {}</div>", rows) or "none"
 
     @admin.action(permissions=["operate"], description="Cancel: stop at the next file")
     def cancel(self, request: HttpRequest, rows: QuerySet[ImportRun]) -> None:

@@ -44,6 +44,10 @@ class ImportRun(Leased):
     up = models.CharField("up axis", max_length=2, choices=Up.choices, blank=True)
     front = models.CharField("front axis", max_length=2, choices=Front.choices, blank=True)
     excluded_categories = models.JSONField(default=list, blank=True)
+    warnings = models.JSONField(default=list, blank=True, help_text="Of the source as a whole.")
+    left_over = models.JSONField(
+        "other files", default=list, blank=True, help_text="Files that are no model and belong to none."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
     error = models.TextField(blank=True)
     builds_index = models.BooleanField("rebuild the index afterwards", default=True)

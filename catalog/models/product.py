@@ -45,6 +45,7 @@ class Product(models.Model):
     depth_m = models.FloatField("depth, m", null=True, blank=True)
     price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True)
+    stock = models.PositiveIntegerField(null=True, blank=True, help_text="Pieces left; blank: not known.")
     link = models.URLField("shop page", max_length=1000, blank=True)
     creator = models.CharField(max_length=300, blank=True)
     license = models.CharField(max_length=300, blank=True)

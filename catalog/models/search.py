@@ -77,6 +77,12 @@ class Search(Leased):
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
     seconds = models.JSONField(default=dict, blank=True)
+    key_hash = models.CharField(
+        max_length=64, null=True, blank=True, unique=True, editable=False, help_text="Of an Idempotency-Key."
+    )
+    request_hash = models.CharField(
+        max_length=64, blank=True, editable=False, help_text="Of what was asked with that key."
+    )
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -27,13 +27,22 @@ from catalog.services import indexing, leases, onboarding
 if TYPE_CHECKING:
     from ml.types import Frame, ModelFile
 
-__all__ = ["ImportOptions", "cancel_import", "request_import", "run_import", "source_stamp"]
+__all__ = [
+    "ImportOptions",
+    "cancel_import",
+    "price_of",
+    "request_import",
+    "run_import",
+    "source_stamp",
+    "stock_of",
+]
 
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
 ICON_SIDE = 512
+NOTED = 1000  # warnings and leftovers kept of a run
 
 State = ImportRun.State
 Outcome = ImportItem.Outcome
@@ -179,7 +188,11 @@ class _Importer:
         models = list(self._named_once(source.models))
         row.total = len(source.models) + len(source.failures)
         row.processed = len(self.finished_keys)
-        self.lease.write(total=row.total, processed=row.processed)
+        row.warnings = list(source.warnings)[:NOTED]
+        row.left_over = [{"path": one.path, "reason": one.reason} for one in source.ignored[:NOTED]]
+        self.lease.write(
+            total=row.total, processed=row.processed, warnings=row.warnings, left_over=row.left_over
+        )
         self.tell(row, None)
         for failure in source.failures:
             self._item(failure.key, failure.name, Outcome.FAILED, code=failure.code, reason=failure.reason)
@@ -278,8 +291,9 @@ def _save_product(catalog: Catalog, model: ModelFile, asset: Asset) -> tuple[Pro
         "width_m": width,
         "height_m": height,
         "depth_m": depth,
-        "price": _price(model.price),
+        "price": price_of(model.price),
         "currency": model.currency[:3].upper(),
+        "stock": stock_of(model.stock),
         "link": model.link[:1000],
         "creator": model.creator[:300],
         "license": model.license[:300],
@@ -296,13 +310,18 @@ def _save_product(catalog: Catalog, model: ModelFile, asset: Asset) -> tuple[Pro
     return product, Outcome.UPDATED
 
 
-def _price(text: str) -> Decimal | None:
+def price_of(text: str) -> Decimal | None:
     """None where the source gives none, or nothing that is a price."""
     try:
         price = Decimal(text.replace(",", "."))
     except InvalidOperation:
         return None
     return price.quantize(Decimal("0.01")) if price.is_finite() and 0 <= price < 10**10 else None
+
+
+def stock_of(text: str) -> int | None:
+    """None where the source gives none, or nothing that is a number of pieces."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _keep_icon(product: Product, icon: Path) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from catalog import engine, jobs, storage
-from catalog.errors import Busy, NotPossible, ShapelensError
+from catalog.errors import Busy, Conflict, NotPossible, ShapelensError
 from catalog.models import Asset, IndexGeneration, Photo, Product, Search, SearchPhoto, SearchResult
-from catalog.services import indexing, leases, photos
+from catalog.services import callbacks, indexing, leases, photos
 
 if TYPE_CHECKING:
     from ml.search.answers import Match, SearchAnswer
@@ -61,17 +63,71 @@ class Asked:
 # ---- asking -----------------------------------------------------------------------------
 
 
-def request_search(sent: Sequence[photos.SentPhoto], asked: Asked, *, tau: float) -> Search:
-    """A waiting search for the one object that all photos show; `asked` speaks of the first.
+def request_search(
+    sent: Sequence[photos.SentPhoto],
+    asked: Sequence[Asked],
+    *,
+    tau: float,
+    key: str = "",
+    callback_url: str = "",
+) -> Search:
+    """A waiting search for the one object that all photos show; `asked` speaks of them in order, and those
+    it does not reach are searched as the first is, but for its box.
 
-    Raises BadBox, NotPossible for a tau outside (0, 1], Busy where too many searches wait.
+    key: the same key with the same question gives the search there already is.
+    Raises BadBox, NotPossible for a tau outside (0, 1], Busy where too many searches wait, Conflict for a
+    key that came with another question.
     """
     _check_tau(tau)
+    same = _Same.of(key, sent, asked, tau, callback_url) if key else None
+    if same and (found := same.find()):
+        return found
     _check_queue()
-    if asked.box is not None:
-        photos.check_box(asked.box, sent[0].width, sent[0].height)
+    for photo, said in zip(sent, asked, strict=False):
+        if said.box is not None:
+            photos.check_box(said.box, photo.width, photo.height)
+    if callback_url:
+        callbacks.check_url(callback_url)
     rows = [photos.store_photo(photo) for photo in sent]
-    return _create(rows, asked, tau)
+    try:
+        return _create(rows, asked, tau, same=same, callback_url=callback_url)
+    except IntegrityError:
+        if same and (found := same.find()):  # asked twice at once; the other was first
+            return found
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    """Hashes by which a question that is sent again is known."""
+
+    key: str
+    request: str
+
+    @classmethod
+    def of(
+        cls,
+        key: str,
+        sent: Sequence[photos.SentPhoto],
+        asked: Sequence[Asked],
+        tau: float,
+        callback_url: str,
+    ) -> _Same:
+        question = {
+            "photos": [hashlib.sha256(photo.data).hexdigest() for photo in sent],
+            "asked": [asdict(said) for said in asked],
+            "tau": tau,
+            "callback": callback_url,
+        }
+        text = json.dumps(question, sort_keys=True)
+        return cls(hashlib.sha256(key.encode()).hexdigest(), hashlib.sha256(text.encode()).hexdigest())
+
+    def find(self) -> Search | None:
+        """Raises Conflict."""
+        found = Search.objects.filter(key_hash=self.key).first()
+        if found and found.request_hash != self.request:
+            raise Conflict("this Idempotency-Key came with another photo or other fields; use a new key")
+        return found
 
 
 def request_again(search: Search, asked: Asked) -> Search:
@@ -80,16 +136,17 @@ def request_again(search: Search, asked: Asked) -> Search:
     rows = [row.photo for row in search.photos.select_related("photo")]
     if asked.box is not None:
         photos.check_box(asked.box, rows[0].sent_width, rows[0].sent_height)
-    return _create(rows, asked, search.tau)
+    return _create(rows, [asked], search.tau)
 
 
 def cancel_search(search: Search) -> bool:
     """Whoever works on it stops at its next stage. False where it had ended already."""
-    return bool(
-        Search.objects.filter(pk=search.pk, state__in=Search.UNFINISHED).update(
-            state=State.CANCELLED, lease_owner="", lease_until=None, finished_at=timezone.now()
-        )
+    ended = Search.objects.filter(pk=search.pk, state__in=Search.UNFINISHED).update(
+        state=State.CANCELLED, lease_owner="", lease_until=None, finished_at=timezone.now()
     )
+    if ended:
+        callbacks.notify(search.pk)
+    return bool(ended)
 
 
 def _check_tau(tau: float) -> None:
@@ -103,11 +160,23 @@ def _check_queue() -> None:
         raise Busy(f"{waiting} searches are waiting; try again in a minute")
 
 
-def _create(rows: Sequence[Photo], asked: Asked, tau: float) -> Search:
+def _create(
+    rows: Sequence[Photo],
+    asked: Sequence[Asked],
+    tau: float,
+    *,
+    same: _Same | None = None,
+    callback_url: str = "",
+) -> Search:
+    others = Asked(is_whole=asked[0].is_whole)
     with transaction.atomic():
-        search = Search.objects.create(tau=tau)
+        search = Search.objects.create(
+            tau=tau, key_hash=same.key if same else None, request_hash=same.request if same else ""
+        )
+        if callback_url:
+            callbacks.request_callback(search, callback_url)
         for position, photo in enumerate(rows):
-            said = asked if position == 0 else Asked(is_whole=asked.is_whole)
+            said = asked[position] if position < len(asked) else others
             SearchPhoto.objects.create(
                 search=search, photo=photo, position=position, asked=said.kind, asked_box=said.box
             )
@@ -146,7 +215,7 @@ def run_search(search_id: int) -> None:
 
 def fail_search(search_id: int, code: str, message: str) -> None:
     """End an unfinished search that no worker holds with a reason."""
-    Search.objects.filter(pk=search_id, state__in=Search.UNFINISHED).update(
+    ended = Search.objects.filter(pk=search_id, state__in=Search.UNFINISHED).update(
         state=State.FAILED,
         error_code=code,
         error_message=message,
@@ -154,6 +223,8 @@ def fail_search(search_id: int, code: str, message: str) -> None:
         lease_owner="",
         lease_until=None,
     )
+    if ended:
+        callbacks.notify(search_id)
 
 
 def _answer(search: Search, lease: leases.Lease) -> None:
@@ -237,6 +308,7 @@ def _save(
             row.save(update_fields=["box", "box_source", "detections"])
         search.results.all().delete()
         SearchResult.objects.bulk_create(results)
+        callbacks.notify(search.pk)
 
 
 def _box_source(row: SearchPhoto, said: str) -> str:
@@ -294,3 +366,5 @@ def _fail(lease: leases.Lease, code: str, message: str) -> None:
         lease.write(state=State.FAILED, error_code=code, error_message=message, finished_at=timezone.now())
     except leases.LeaseLost:
         log.info("search %s ended after it was cancelled or taken over", lease.pk)
+    else:
+        callbacks.notify(lease.pk)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from catalog import jobs
 from catalog.models import ImportRun, IndexGeneration, Search
-from catalog.services import importing, indexing, leases, searching
+from catalog.services import callbacks, importing, indexing, leases, searching
 
 __all__ = ["sweep"]
 
@@ -24,7 +24,7 @@ _GAVE_UP = "the worker died {n} times while working on it; the log has the cause
 
 def sweep() -> int:
     """How many rows were enqueued again or ended."""
-    return _searches() + _imports() + _builds()
+    return _searches() + _imports() + _builds() + _callbacks()
 
 
 def _searches() -> int:
@@ -99,6 +99,13 @@ def _builds() -> int:
         jobs.run_build(build)
         touched += 1
     return touched
+
+
+def _callbacks() -> int:
+    waiting = callbacks.due()
+    for callback in waiting:
+        jobs.deliver_callback(callback)
+    return len(waiting)
 
 
 def _since(age: timedelta) -> Q:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, cast
 from ml.mesh.normalizing import METERS
 from ml.types import Axis, Frame, ModelFile, Unit
 
-__all__ = ["MANIFEST_NAMES", "Manifest", "described", "read_manifest"]
+__all__ = ["MANIFEST_NAMES", "Manifest", "described", "read_manifest", "read_table"]
 
 MANIFEST_NAMES = (
     "manifest.json",
@@ -27,8 +28,10 @@ MANIFEST_NAMES = (
 _COLUMNS = {
     "file": "file", "model": "file", "path": "file", "filename": "file",
     "name": "name", "title": "name",
+    "key": "key", "id": "key",
     "sku": "sku", "category": "category", "tags": "tags",
     "price": "price", "currency": "currency",
+    "stock": "stock", "quantity": "stock",
     "link": "link", "url": "link",
     "description": "description", "creator": "creator", "license": "license",
     "icon": "icon", "image": "icon", "picture": "icon",
@@ -52,34 +55,67 @@ class Manifest:
 def read_manifest(path: Path) -> Manifest:
     """Rows of a CSV (comma, semicolon or tab; UTF-8 or Latin-1) or JSON (a list, or an object
     holding one) manifest. Raises ValueError with a sentence where it can't be understood."""
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    raw = _json_rows(text, path.name) if path.suffix.lower() == ".json" else _csv_rows(text, path.name)
+    table, warnings = read_table(path)
     rows: dict[str, Mapping[str, str]] = {}
-    unknown: dict[str, None] = {}
-    warnings: list[str] = []
-    for number, row in enumerate(raw, start=1):
-        clean: dict[str, str] = {}
-        for key, value in row.items():
-            column = _COLUMNS.get(str(key or "").strip().lower())
-            if column is None:
-                unknown[str(key)] = None
-            elif value is not None and column not in clean:
-                clean[column] = _text(value)
-        file = clean.pop("file", "").replace("\\", "/").removeprefix("./")
+    for number, row in enumerate(table, start=1):
+        clean = dict(row)
+        file = clean.pop("file", "")
         if not file:
             warnings.append(f"{path.name}: row {number} names no file; left out")
         elif file in rows:
             warnings.append(f"{path.name}: row {number} describes {file} again; the first row is used")
         else:
             rows[file] = clean
+    return Manifest(path, rows, tuple(warnings))
+
+
+def read_table(path: Path) -> tuple[list[dict[str, str]], list[str]]:
+    """Rows by our own column names, and what of them can't be understood. Raises ValueError as
+    `read_manifest` does."""
+    text = _decoded(path.read_bytes(), path.name)
+    raw = _json_rows(text, path.name) if path.suffix.lower() == ".json" else _csv_rows(text, path.name)
+    unknown: dict[str, None] = {}
+    rows = []
+    for row in raw:
+        clean: dict[str, str] = {}
+        for key, value in row.items():
+            column = _COLUMNS.get(str(key or "").strip().lower())
+            if column is None:
+                unknown[str(key or "a cell without a heading")] = None
+            elif value is not None and column not in clean:
+                clean[column] = _text(value)
+        if "file" in clean:
+            clean["file"] = clean["file"].replace("\\", "/").removeprefix("./")
+        rows.append(clean)
+    warnings = []
     if unknown:
         known = ", ".join(sorted(set(_COLUMNS.values())))
         warnings.append(f"{path.name}: unknown columns left out: {', '.join(unknown)}; known are {known}")
-    return Manifest(path, rows, tuple(warnings))
+    if raw and not any(rows):
+        raise ValueError(
+            f"{path.name} has no column known here ({', '.join(sorted(set(_COLUMNS.values())))})"
+        )
+    counts = Counter(row["sku"] for row in rows if row.get("sku"))
+    repeated = [sku for sku, count in counts.items() if count > 1]
+    if repeated:
+        shown = ", ".join(repeated[:5]) + (" and others" if len(repeated) > 5 else "")
+        warnings.append(f"{path.name}: several rows have the SKU {shown}; give each product its own")
+    return rows, warnings
+
+
+def _decoded(data: bytes, name: str) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings = ["utf-16"]
+    elif b"\0" in data:
+        raise ValueError(f"{name} is not text; save it as CSV or JSON, in UTF-8")
+    else:
+        encodings = ["utf-8-sig", "latin-1"]
+    for encoding in encodings:
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise ValueError(f"{name} breaks off inside a letter; save it again, in UTF-8")
 
 
 def _text(value: Any) -> str:
@@ -120,6 +156,7 @@ def described(model: ModelFile, row: Mapping[str, str], folder: Path) -> tuple[M
             "category",
             "price",
             "currency",
+            "stock",
             "link",
             "description",
             "creator",

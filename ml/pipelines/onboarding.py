@@ -9,7 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,7 @@ from ml.errors import ShapelensError
 from ml.geometry.normals import merged_vertices
 from ml.mesh.glb import write_glb
 from ml.mesh.limits import MeshLimits
-from ml.mesh.normalizing import normalize
-from ml.mesh.reading import read_mesh
+from ml.mesh.models import load_model
 from ml.mesh.resources import references
 from ml.mesh.storage import save_mesh
 from ml.pipelines.children import ChildLimits, run_in_children
@@ -92,10 +91,7 @@ def onboard(
     and facts.json. It appears whole or not at all. Raises BadMesh.
     """
     limits = limits or OnboardLimits()
-    raw, found, read_warnings = read_mesh(
-        job.model.path, limits=replace(MeshLimits(), max_faces=limits.faces)
-    )
-    mesh, warnings = normalize(raw, _merged(found, job.frame))
+    mesh, warnings = load_model(job.model, job.frame, limits=replace(MeshLimits(), max_faces=limits.faces))
     scene = RayScene(mesh)
     views = render_views(scene, grid)
     staged = job.out.with_name(f"{job.out.name}.tmp-{os.getpid()}")
@@ -114,7 +110,7 @@ def onboard(
             extents=(float(mesh.extents[0]), float(mesh.extents[1]), float(mesh.extents[2])),
             view_count=len(views.grid),
             mesh_hash=mesh_hash(mesh),
-            warnings=tuple(dict.fromkeys((*read_warnings, *warnings))),
+            warnings=tuple(dict.fromkeys(warnings)),
         )
         _write_facts(made, mesh, views, staged / "facts.json")
         _put_in_place(staged, job.out)
@@ -129,12 +125,6 @@ def mesh_hash(mesh: Mesh) -> str:
     digest.update(np.rint(mesh.vertices / _HASH_STEP).astype("<i8").tobytes())
     digest.update(mesh.faces.astype("<i4").tobytes())
     return digest.hexdigest()
-
-
-def _merged(found: Frame, given: Frame) -> Frame:
-    """What the job says, and where it says nothing what the file says."""
-    stated = {name: value for name, value in asdict(given).items() if value is not None}
-    return replace(found, **stated)
 
 
 def _write_facts(made: OnboardedModel, mesh: Mesh, views: ViewSet, path: Path) -> None:

@@ -7,19 +7,35 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 
-from catalog.errors import BadBox, BadPhoto, Busy, NoIndex, NotPossible, ShapelensError
+from catalog.errors import BadBox, BadPhoto, Busy, Conflict, NoIndex, NotPossible, ShapelensError
+from webapp.api.schemas import Problem
 
-__all__ = ["add_handlers", "problem"]
+__all__ = ["ProblemAPI", "add_handlers", "problem"]
 
 _STATUS: dict[type[ShapelensError], int] = {
     BadPhoto: 422,
     BadBox: 422,
     NotPossible: 422,
+    Conflict: 409,
     NoIndex: 503,
     Busy: 503,
 }
+
+
+class ProblemAPI(NinjaAPI):
+    """Its description says that any address may answer with a problem."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**options)
+        schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                operation["responses"]["default"] = {"description": "A problem", "content": content}
+        return schema
 
 
 def problem(status: int, detail: str, code: str = "about:blank", **more: Any) -> JsonResponse:
@@ -43,6 +59,13 @@ def add_handlers(api: NinjaAPI) -> None:
         first = error.errors[0]
         place = ".".join(str(part) for part in first.get("loc", ())[1:]) or "the request"
         return problem(422, f"{place}: {first.get('msg', 'is not valid')}", "invalid", errors=error.errors)
+
+    @api.exception_handler(AuthenticationError)
+    def _unknown(_: HttpRequest, error: AuthenticationError) -> HttpResponse:
+        detail = "sign in as a member of staff: HTTP basic authentication, or the admin site's session"
+        response = problem(401, detail, "not_signed_in")
+        response["WWW-Authenticate"] = 'Basic realm="Shapelens"'
+        return response
 
     @api.exception_handler(HttpError)
     def _http(_: HttpRequest, error: HttpError) -> HttpResponse:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.conf import settings
 from django.http import Http404, HttpRequest
 from django.urls import reverse
-from ninja import File, Form, NinjaAPI
+from ninja import File, Form, Header
 from ninja.files import UploadedFile
 
 from catalog import selectors
 from catalog.errors import BadBox, BadPhoto
-from catalog.models import Search
+from catalog.models import Callback, Search
 from catalog.services import searching
 from catalog.services.photos import SentPhoto
 from catalog.services.searching import Asked
 from webapp import uploads
-from webapp.api.problems import add_handlers
+from webapp.api import managing
+from webapp.api.problems import ProblemAPI, add_handlers
 from webapp.api.schemas import AgainIn, ProductOut, ProductsOut, SampleOut, SearchOut, SubmittedOut
 
 __all__ = ["api"]
 
-api = NinjaAPI(
+api = ProblemAPI(
     title="Shapelens",
     version="1",
     description="Photos in, CAD products out, with the viewpoint from which each was seen.",
@@ -32,6 +33,7 @@ api = NinjaAPI(
     docs_url="/docs",
 )
 add_handlers(api)
+api.add_router("", managing.router)
 
 
 @api.post("/searches", response={202: SubmittedOut}, tags=["search"])
@@ -39,17 +41,27 @@ def submit(
     request: HttpRequest,
     photo: File[list[UploadedFile]] = [],  # noqa: B006  (django-ninja's way to say "may be absent")
     sample: Form[str] = "",
-    box: Form[str] = "",
+    box: Form[list[str]] = [],  # noqa: B006
     tau: Form[float] = 0.9,
+    callback_url: Form[str] = "",
+    idempotency_key: Annotated[str, Header(alias="Idempotency-Key", max_length=200)] = "",
 ) -> Any:
     """Search with one or several photos of one object, or with a sample photo.
 
-    box: "x0,y0,x1,y1" in pixels of the upright photo, "full", or nothing: the object is found.
+    box: "x0,y0,x1,y1" in pixels of the upright photo, "full", or nothing: the object is found. One a photo,
+    in their order; photos beyond the last are looked through by themselves.
+    callback_url: told when the search has ended, signed as Standard Webhooks are with `callback_secret` of
+    the answer; its host must be one that this server allows.
+    Idempotency-Key: sent again with the same request, it gives the same search.
     """
     if len(photo) > settings.UPLOAD_PHOTOS:
         raise BadPhoto(f"{len(photo)} photos; send at most {settings.UPLOAD_PHOTOS} of the same object")
     sent = [uploads.read_photo(file) for file in photo] or [_sample(sample)]
-    return 202, _submitted(searching.request_search(sent, _asked(box), tau=tau))
+    if len(box) > len(sent):
+        raise BadBox(f"{len(box)} boxes for {len(sent)} photos; send one box a photo, in their order")
+    asked = [_asked(text) for text in box] or [Asked()]
+    found = searching.request_search(sent, asked, tau=tau, key=idempotency_key, callback_url=callback_url)
+    return 202, _submitted(found)
 
 
 @api.post("/searches/{uuid:uuid}/box", response={202: SubmittedOut}, tags=["search"])
@@ -107,11 +119,13 @@ def _search(uuid: UUID) -> Search:
     return found
 
 
-def _submitted(search: Search) -> dict[str, str]:
+def _submitted(search: Search) -> dict[str, str | None]:
+    callback = Callback.objects.filter(search=search).first()
     return {
         "id": str(search.uuid),
         "url": search.get_absolute_url(),
         "api_url": reverse("api-1:search", args=[search.uuid]),
+        "callback_secret": callback.secret if callback else None,
     }
 
 

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Any, Literal
 
 from ninja import Schema
 
-__all__ = ["AgainIn", "ProductOut", "ProductsOut", "SampleOut", "SearchOut", "SubmittedOut"]
+__all__ = [
+    "AgainIn",
+    "GenerationOut",
+    "ImportIn",
+    "ImportItemOut",
+    "ImportItemsOut",
+    "ImportOut",
+    "IndexOut",
+    "Problem",
+    "ProductOut",
+    "ProductsOut",
+    "SampleOut",
+    "SearchOut",
+    "SubmittedOut",
+    "UpdateOut",
+]
 
 State = Literal["queued", "looking", "matching", "fitting", "done", "failed", "cancelled"]
 
@@ -15,6 +31,7 @@ class SubmittedOut(Schema):
     id: str
     url: str
     api_url: str
+    callback_secret: str | None
 
 
 class AgainIn(Schema):
@@ -51,10 +68,12 @@ class ProductOut(Schema):
     size_text: str
     price: str | None
     currency: str
+    stock: int | None
     link: str
     url: str
     thumbnail_url: str
     views_url: str
+    view_urls: list[str]
     glb_url: str
     extents_m: list[float]
     source: str
@@ -128,3 +147,94 @@ class ProductsOut(Schema):
     pages: int
     count: int
     products: list[ProductOut]
+
+
+# ---- for those who manage catalogs --------------------------------------------------------
+
+
+class ImportIn(Schema):
+    """unit, up, front: what the files leave open; "" keeps what they say."""
+
+    name: str = ""
+    unit: Literal["", "mm", "cm", "m", "in"] = ""
+    up: Literal["", "y", "z"] = ""
+    front: Literal["", "+z", "-z", "+x", "-x"] = ""
+    exclude_category: list[str] = []
+    builds_index: bool = True
+
+
+class ImportOut(Schema):
+    """counts: files by outcome (imported, updated, unchanged, failed, ignored)."""
+
+    id: int
+    catalog: str
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    error: str
+    total: int
+    processed: int
+    counts: dict[str, int]
+    warnings: list[str]
+    created_at: datetime
+    finished_at: datetime | None
+    url: str
+    items_url: str
+
+
+class ImportItemOut(Schema):
+    key: str
+    name: str
+    outcome: Literal["imported", "updated", "unchanged", "failed", "ignored"]
+    code: str
+    reason: str
+    warnings: list[str]
+    product_id: int | None
+
+
+class ImportItemsOut(Schema):
+    page: int
+    pages: int
+    count: int
+    items: list[ImportItemOut]
+
+
+class GenerationOut(Schema):
+    id: int
+    status: Literal["queued", "building", "ready", "failed", "retired"]
+    is_active: bool
+    embedder: str
+    models: int
+    views: int
+    stage: str
+    done: int
+    total: int
+    error: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class IndexOut(Schema):
+    """waiting: models that are ready and not in the active generation."""
+
+    active: int | None
+    waiting: int
+    generations: list[GenerationOut]
+
+
+class UpdateOut(Schema):
+    """unknown: [row number, what it names] of rows that fit no product."""
+
+    rows: int
+    updated: int
+    unchanged: int
+    unknown: list[tuple[int, str]]
+    warnings: list[str]
+
+
+class Problem(Schema):
+    """RFC 9457. type: a word that never changes; detail: what is wrong and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Any] | None = None

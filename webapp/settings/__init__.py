@@ -40,6 +40,7 @@ SHAPELENS_LEASE_SECONDS = ENV.lease_seconds
 SHAPELENS_SWEEP_SECONDS = ENV.sweep_seconds
 SHAPELENS_JOB_WORKERS = ENV.job_workers
 SHAPELENS_PHOTO_DAYS = ENV.photo_days
+SHAPELENS_CALLBACK_HOSTS = frozenset(ENV.callback_hosts)
 SHAPELENS_KEPT_GENERATIONS = 3
 SHAPELENS_QUEUE_LIMIT = 500  # searches waiting; beyond it new ones are told to come back
 
@@ -134,6 +135,7 @@ CELERY_TASK_ROUTES = {
     "catalog.tasks.run_import": {"queue": "import"},
     "catalog.tasks.run_build": {"queue": "index"},
     "catalog.tasks.activate_generation": {"queue": "index"},
+    "catalog.tasks.deliver_callback": {"queue": "housekeeping"},
     "catalog.tasks.sweep": {"queue": "housekeeping"},
     "catalog.tasks.tidy": {"queue": "housekeeping"},
 }
@@ -181,6 +183,7 @@ DJANGO_VITE = {
 
 UPLOAD_PHOTO_BYTES = 25 * 1024 * 1024
 UPLOAD_PHOTOS = 6
+UPLOAD_CATALOG_BYTES = 2 * 1024**3
 UPLOAD_PIXELS = 80_000_000  # decoded: 240 MB
 UPLOAD_SIDE = 16_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024

@@ -33,6 +33,7 @@ class Env:
     lease_seconds   SHAPELENS_LEASE_SECONDS: a search whose worker is silent that long is taken over
     sweep_seconds   SHAPELENS_SWEEP_SECONDS: how often abandoned work is looked for
     job_workers     SHAPELENS_JOB_WORKERS: children that read and render models side by side
+    callback_hosts  SHAPELENS_CALLBACK_HOSTS: hosts that may be told of ended searches; none by default
     photo_days      SHAPELENS_PHOTO_DAYS: days a photo and its search are kept; 0 = for ever
     """
 
@@ -50,6 +51,7 @@ class Env:
     sweep_seconds: float
     job_workers: int
     photo_days: int
+    callback_hosts: tuple[str, ...]
 
 
 def read(base: Path) -> Env:
@@ -74,6 +76,7 @@ def read(base: Path) -> Env:
         sweep_seconds=env.float("SHAPELENS_SWEEP_SECONDS", default=5.0),
         job_workers=env.int("SHAPELENS_JOB_WORKERS", default=max(1, min(8, os.cpu_count() or 1))),
         photo_days=env.int("SHAPELENS_PHOTO_DAYS", default=0),
+        callback_hosts=tuple(name.casefold() for name in env.list("SHAPELENS_CALLBACK_HOSTS", default=[])),
     )
     if is_production:
         _refuse_insecure(values)

@@ -77,9 +77,12 @@ class Command(BaseCommand):
         for item in report["items"]:
             if item["outcome"] == ImportItem.Outcome.FAILED:
                 self.stdout.write(f"failed  {item['key']}: {item['reason']}")
+        for warning in report["warnings"]:
+            self.stdout.write(f"warning  {warning}")
         counts = report["counts"]
         summary = ", ".join(f"{counts[o]} {o}" for o in ImportItem.Outcome.values if counts.get(o))
-        self.stdout.write(f"{report['catalog']}: {summary or 'nothing found'} of {report['total']}")
+        others = f"; {len(report['left_over'])} other files left out" if report["left_over"] else ""
+        self.stdout.write(f"{report['catalog']}: {summary or 'nothing found'} of {report['total']}{others}")
 
 
 def _report(run: ImportRun) -> dict[str, Any]:
@@ -91,5 +94,7 @@ def _report(run: ImportRun) -> dict[str, Any]:
         "error": run.error,
         "total": run.total,
         "counts": dict(counts),
+        "warnings": run.warnings,
+        "left_over": run.left_over,
         "items": items,
     }
