@@ -28,7 +28,10 @@ def clean(mesh: Mesh) -> tuple[Mesh, tuple[str, ...]]:
         raise BadMesh("the model has no faces: export it as triangles, not as points or lines")
     mesh = _keep(mesh, _usable(mesh), "refer to missing or non-finite vertices", warnings)
     if not len(mesh.faces):
-        raise BadMesh("no face has three finite corners (NaN or infinity): export the model again")
+        raise BadMesh(
+            "no face has three usable corners (not a number, infinite, beyond 10^12, or missing): export the model "
+            "again"
+        )
     mesh = _without_unused_vertices(welded(_without_unused_vertices(mesh)))
     mesh = _keep(mesh, _has_area(mesh), "have no area", warnings)
     if not len(mesh.faces):

@@ -23,8 +23,10 @@ _Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])  # z up, front -y -> y up
 
 _LARGEST_M = 12.0
 """Longest edge, in units, still believed to be metres: a wardrobe wall; a tree has 10."""
-_LARGEST_CM = 600.0
-"""Above the metres and up to this, centimetres; beyond, millimetres."""
+_LARGEST_CM = 300.0
+"""Above the metres and up to this, centimetres; beyond, millimetres: a sofa has 300 cm, a stool 450 mm."""
+_BELIEVED_M = (0.005, 50.0)
+"""Longest edge, in metres, of what a catalogue sells; beyond, a stated unit is worth a word."""
 _UNEVEN = 1.05
 """Scales of two axes further apart than this factor are worth a word."""
 
@@ -98,6 +100,10 @@ def normalize(mesh: Mesh, frame: Frame) -> tuple[Mesh, tuple[str, ...]]:
     else:
         unit = frame.unit or guess_unit(longest)
         vertices = vertices * METERS[unit]
+        if frame.unit is not None and not _BELIEVED_M[0] <= longest * METERS[unit] <= _BELIEVED_M[1]:
+            warnings.append(
+                f"it measures {longest * METERS[unit]:.3g} m in {unit}, as stated; if that is wrong, import with --unit"
+            )
         if frame.unit is None:
             size = " x ".join(f"{length:.3g}" for length in np.ptp(vertices, axis=0))
             warnings.append(
@@ -107,8 +113,8 @@ def normalize(mesh: Mesh, frame: Frame) -> tuple[Mesh, tuple[str, ...]]:
         warnings.append("the file states no up axis; read as y up; import with --up to correct it")
     vertices = vertices @ turn(frame.up, frame.front).T
     vertices = (vertices - _center(vertices)).astype(np.float32).astype(np.float64)
-    if float(np.ptp(vertices, axis=0).max()) < 1e-4:
-        raise BadMesh("the model is smaller than 0.1 mm in metres; import with --unit to say its unit")
+    if float(np.ptp(vertices, axis=0).max()) < 5e-5:
+        raise BadMesh("the model is smaller than 0.05 mm in metres; import with --unit to say its unit")
     return replace(mesh, vertices=vertices), tuple(warnings)
 
 

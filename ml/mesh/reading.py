@@ -8,6 +8,7 @@ import warnings as python_warnings
 from pathlib import Path
 from typing import Any
 
+import meshio
 import numpy as np
 import trimesh
 
@@ -32,12 +33,13 @@ MESH_SUFFIXES = {
     ".stp": Frame(unit="m", up="+z"),
     ".ply": Frame(),
     ".off": Frame(),
-    ".stl": Frame(),
+    ".stl": Frame(up="+z"),  # says nothing; CAD, slicers and printers all draw z up
 }
 """Formats read, best first (materials and textures survive in the first ones), with what the
 format itself says of units and axes."""
 
 _LINEAR = {".glb", ".gltf", ".step", ".stp"}  # whose colors are linear, as glTF's
+_COMPRESSED = {"KHR_draco_mesh_compression", "EXT_meshopt_compression"}
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp"}
 
 
@@ -53,6 +55,8 @@ def read_mesh(path: Path, *, limits: MeshLimits = MeshLimits()) -> tuple[Mesh, F
             f"{path.name}: {suffix or 'no suffix'} is not a mesh format read here; use one of: {known}"
         )
     _check_file(path, limits)
+    if suffix in {".glb", ".gltf"}:
+        _check_gltf(path)
     resolver = _Resolver(Finder(path.parent, source_root(path)), limits)
     scene = _load(path, suffix, resolver)
     linear = (
@@ -63,7 +67,11 @@ def read_mesh(path: Path, *, limits: MeshLimits = MeshLimits()) -> tuple[Mesh, F
         mesh, dropped = clean(mesh)
     except BadMesh as error:
         raise BadMesh(f"{path.name}: {error}") from error
-    missing = tuple(f"{name} is missing; the model is drawn without it" for name in resolver.finder.missing)
+    missing = [f"{name} is missing; the model is drawn without it" for name in resolver.finder.missing]
+    if suffix == ".obj" and not _ends_with_a_line(path):
+        missing.append(
+            "the file ends in the middle of a line; if parts of the model are missing, copy it again"
+        )
     return mesh, MESH_SUFFIXES[suffix], (*missing, *resolver.refused, *doubts, *dropped)
 
 
@@ -134,7 +142,87 @@ def _declared_faces(path: Path, size: int) -> int:
         (count,) = struct.unpack("<I", head[80:84])
         if size == 84 + 50 * count:
             return int(count)
+        if not head.lstrip().startswith(b"solid"):
+            held = (size - 84) // 50
+            raise BadMesh(
+                f"{path.name} says it has {int(count):,} faces and holds {held:,}: it is cut off or no STL; "
+                "copy or export it again"
+            )
+    elif path.suffix.lower() == ".off":
+        return _declared_off(path, head)
     return 0
+
+
+def _declared_off(path: Path, head: bytes) -> int:
+    """Faces of an ASCII OFF, which has a line a corner and a line a face."""
+    words = b" ".join(line.split(b"#")[0] for line in head.splitlines()).split()
+    counts = [int(word) for word in words[1:3] if word.isdigit()]
+    if not head.startswith((b"OFF", b"COFF", b"NOFF")) or len(counts) < 2:
+        return 0
+    held = path.read_bytes().count(b"\n") + 1
+    if held < sum(counts):
+        raise BadMesh(
+            f"{path.name} says it has {counts[0]:,} corners and {counts[1]:,} faces and holds {held:,} lines: "
+            "it is cut off; copy or export it again"
+        )
+    return counts[1]
+
+
+def _check_gltf(path: Path) -> None:
+    """What no reader here could make up for: compression, missing buffers, nodes inside themselves."""
+    try:
+        tree = gltf_tree(path)
+    except (OSError, ValueError, struct.error, RecursionError) as error:
+        raise BadMesh(
+            f"{path.name} can't be read as {path.suffix[1:].lower()} ({error}): export it again"
+        ) from error
+    required = set(_list(tree, "extensionsRequired"))
+    if compressed := sorted(required & _COMPRESSED):
+        raise BadMesh(
+            f"{path.name} is compressed ({', '.join(compressed)}), which isn't read here: export it without "
+            "compression"
+        )
+    finder = Finder(path.parent, source_root(path))
+    for entry in _list(tree, "buffers"):
+        uri = entry.get("uri") if isinstance(entry, dict) else None
+        if isinstance(uri, str) and not uri.startswith("data:") and finder.find(uri) is None:
+            raise BadMesh(
+                f"{path.name} needs {uri[:100]}, which is not there: send both together, in a ZIP or a folder"
+            )
+    if _has_cycle(_list(tree, "nodes")):
+        raise BadMesh(f"{path.name} has a node that is part of itself: export it again")
+
+
+def _ends_with_a_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, io.SEEK_END)
+        return file.read(1) in b"\r\n"
+
+
+def _list(tree: dict[str, Any], name: str) -> list[Any]:
+    value = tree.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _has_cycle(nodes: list[Any]) -> bool:
+    """glTF's nodes must be a forest. (Kahn, Topological sorting of large networks, 1962)"""
+    children = [
+        [child for child in _list(node, "children") if isinstance(child, int) and 0 <= child < len(nodes)]
+        if isinstance(node, dict)
+        else []
+        for node in nodes
+    ]
+    parents = [0] * len(nodes)
+    for below in children:
+        for child in below:
+            parents[child] += 1
+    free = [place for place, count in enumerate(parents) if not count]
+    for place in free:  # grows while it is read
+        for child in children[place]:
+            parents[child] -= 1
+            if not parents[child]:
+                free.append(child)
+    return len(free) < len(nodes)
 
 
 def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
@@ -150,8 +238,39 @@ def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
     except MemoryError:
         raise
     except Exception as error:  # loaders raise anything on a stranger's file
+        if suffix == ".ply" and (scene := _ply_of_polygons(path)) is not None:
+            return scene
+        if isinstance(error, IndexError):
+            error = ValueError("a face refers to a corner that isn't there")
+        if isinstance(error, UnicodeError | ModuleNotFoundError):  # trimesh guesses encodings with a package
+            error = ValueError("bytes where text is expected")
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise BadMesh(f"{path.name} can't be read as {suffix[1:]} ({reason}): export it again") from error
+
+
+def _ply_of_polygons(path: Path) -> trimesh.Scene | None:
+    """Faces of differing numbers of corners, as Blender writes them, which trimesh can't read; None where it
+    is no PLY at all. Every polygon becomes a fan of triangles."""
+    try:
+        read = meshio.ply.read(str(path))
+    except (Exception, SystemExit):  # noqa: BLE001 - as trimesh: anything, on a stranger's file
+        return None
+    fans = [
+        np.stack([np.broadcast_to(block.data[:, :1], rest.shape), rest, block.data[:, 2:]], axis=2).reshape(
+            -1, 3
+        )
+        for block in read.cells
+        if block.data.ndim == 2 and block.data.shape[1] >= 3
+        for rest in [block.data[:, 1:-1]]
+    ]
+    if not fans:
+        return None
+    colors = [read.point_data.get(name) for name in ("red", "green", "blue")]
+    painted = None
+    if all(color is not None for color in colors):
+        painted = np.stack([np.asarray(color, dtype=np.uint8) for color in colors], axis=1)
+    mesh = trimesh.Trimesh(read.points, np.concatenate(fans), vertex_colors=painted, process=False)
+    return trimesh.Scene(mesh)
 
 
 def _linear_colors(path: Path) -> dict[str, tuple[float, ...]]:
