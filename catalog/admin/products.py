@@ -27,7 +27,7 @@ class ProductAdmin(ModelAdmin):
     readonly_fields = ("views", "catalog", "key", "asset", "size_text", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "sku", "category", "tags", "description")}),
-        ("Shop", {"fields": ("price", "currency", "link", "is_withdrawn")}),
+        ("Shop", {"fields": ("price", "currency", "stock", "link", "is_withdrawn")}),
         ("Credits", {"fields": ("creator", "license")}),
         (
             "3D model",

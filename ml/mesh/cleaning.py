@@ -35,7 +35,7 @@ def clean(mesh: Mesh) -> tuple[Mesh, tuple[str, ...]]:
     mesh = _without_unused_vertices(welded(_without_unused_vertices(mesh)))
     mesh = _keep(mesh, _has_area(mesh), "have no area", warnings)
     if not len(mesh.faces):
-        raise BadMesh("no face has an area: the model is a point or a line")
+        raise BadMesh("no face has an area (the model is a point or a line): export the model again")
     mesh = _keep(mesh, _first_of_repeated(mesh.faces, len(mesh.vertices)), "repeat another", warnings)
     return _without_unused_vertices(mesh), tuple(warnings)
 

@@ -168,14 +168,19 @@ def _declared_off(path: Path, head: bytes) -> int:
     return counts[1]
 
 
+def _damaged(path: Path, reason: str) -> str:
+    kind = path.suffix[1:].lower()
+    return (
+        f"{path.name} can't be read as {kind}, it is damaged or cut off ({reason}): copy or export it again"
+    )
+
+
 def _check_gltf(path: Path) -> None:
     """What no reader here could make up for: compression, missing buffers, nodes inside themselves."""
     try:
         tree = gltf_tree(path)
     except (OSError, ValueError, struct.error, RecursionError) as error:
-        raise BadMesh(
-            f"{path.name} can't be read as {path.suffix[1:].lower()} ({error}): export it again"
-        ) from error
+        raise BadMesh(_damaged(path, str(error))) from error
     required = set(_list(tree, "extensionsRequired"))
     if compressed := sorted(required & _COMPRESSED):
         raise BadMesh(
@@ -244,8 +249,10 @@ def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
             error = ValueError("a face refers to a corner that isn't there")
         if isinstance(error, UnicodeError | ModuleNotFoundError):  # trimesh guesses encodings with a package
             error = ValueError("bytes where text is expected")
+        if isinstance(error, FileNotFoundError):  # of a converter's output, not of ours
+            error = ValueError("no solid in it")
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise BadMesh(f"{path.name} can't be read as {suffix[1:]} ({reason}): export it again") from error
+        raise BadMesh(_damaged(path, reason)) from error
 
 
 def _ply_of_polygons(path: Path) -> trimesh.Scene | None:

@@ -162,7 +162,7 @@ _TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
 
 BAD = [
     Bad("an empty file", _bytes("stool.obj", b""), r"is empty: copy or export it again"),
-    Bad("a letter named .glb", _text("stool.glb", "Dear madam, dear sir"), r"first bytes are not 'glTF'.*export it again"),
+    Bad("a letter named .glb", _text("stool.glb", "Dear madam, dear sir"), r"first bytes are not .glTF.*export it again"),
     Bad("a format that isn't read", _bytes("stool.max", b"x"), r"not a mesh format read here; use one of"),
     Bad("GLB, half of it", _cut("blender/stool.glb"), r"export it again"),
     Bad("glTF, half of it", _cut("blender/separate/stool.gltf"), r"export it again"),
