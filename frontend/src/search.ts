@@ -233,8 +233,15 @@ async function showModel(result: Result): Promise<void> {
 /** three.js comes only when there is a model to show. */
 async function openOverlay(): Promise<Overlay | null> {
   if (overlay || isWithoutWebGL) return overlay;
+  let Made: typeof Overlay;
   try {
-    const { Overlay: Made } = await import("./viewer/overlay");
+    ({ Overlay: Made } = await import("./viewer/overlay"));
+  } catch {
+    page.loading.hidden = false;
+    page.loading.textContent = "The viewer could not be loaded. Choose the product again to retry.";
+    return null;
+  }
+  try {
     overlay ??= new Made(page.canvas, (isAway) => {
       page.snap.hidden = !isAway;
     });
@@ -256,7 +263,9 @@ function setMode(mode: "model" | "box"): void {
 }
 
 function showPhoto(address: string): void {
+  const before = page.photo.src;
   page.photo.src = address;
+  if (before.startsWith("blob:") && before !== address) URL.revokeObjectURL(before);
 }
 
 function showWork(): void {

@@ -99,7 +99,7 @@ def _options(arguments: argparse.Namespace) -> EvaluateOptions:
 
     changes = {
         name: value
-        for name in ("rank_by", "cell_weight", "cell_shift", "shortlist")
+        for name in ("rank_by", "cell_weight", "cell_shift", "shortlist", "views_mean")
         if (value := getattr(arguments, name)) is not None
     }
     return EvaluateOptions(
@@ -175,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cell-weight", type=float, help="share of the cell-by-cell score, 0 to 1, instead of the index's")
     add("--cell-shift", type=int, help="cells a view may be shifted by")
     add("--shortlist", type=int, help="views compared cell by cell")
+    add("--views-mean", type=int, help="best views of a product whose mean it is ranked by")
     add("--workers", type=int, default=2, help="processes that read and render (2)")
     add("--no-pose", action="store_true", help="leave out the pose and its silhouette")
     return parser

@@ -204,7 +204,13 @@ class Searcher:
                 if features.cells is not None:
                     ranked = self._rerank(scored, ranked, features.cells[index])
             with _timed(clock, "search"):
-                best = best_views(ranked, scored.products, scored.rows, len(self.library.model_ids))
+                best = best_views(
+                    ranked,
+                    scored.products,
+                    scored.rows,
+                    len(self.library.model_ids),
+                    mean_of=self.config.views_mean,
+                )
             searched.append(_Searched(scored, ranked, best))
         return searched
 

@@ -17,6 +17,7 @@ class SearchConfig:
     shortlist      views, best first, that are compared cell by cell
     cell_weight    share of the cell-by-cell cosine in the re-ranked score, in [0, 1]; 0 switches it off
     cell_shift     cells a view may be shifted by against the photo, in each direction
+    views_mean     best views of a product whose mean it is ranked by: one lucky view counts less
     very_likely    calibrated score from which a match is called very likely
     likely         ... likely; between 0 and this it has a similar shape; below 0 it is weak
     """
@@ -25,6 +26,7 @@ class SearchConfig:
     shortlist: int = 200
     cell_weight: float = 0.5
     cell_shift: int = 1
+    views_mean: int = 3
     very_likely: float = 0.5
     likely: float = 0.2
 

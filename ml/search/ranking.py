@@ -12,6 +12,7 @@ from ml.types import Box, FloatArray, IntArray
 
 __all__ = [
     "ABSENT",
+    "LACKING",
     "PhotoBest",
     "ProductRanking",
     "best_views",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 ABSENT = -1.0  # what a product scores for a photo in which none of its views was searched: background's mean
+LACKING = 0.02  # of cosine
 TOUCH = 1.0  # pixels within which a box touches the photo's border
 
 
@@ -28,7 +30,7 @@ TOUCH = 1.0  # pixels within which a box touches the photo's border
 class PhotoBest:
     """One photo's best view of each of p products.
 
-    scores  (p,) float32, -inf where no view of the product was searched
+    scores  (p,) float32, what the product is ranked by, -inf where no view of the product was searched
     rows    (p,) int64, row of that view in the generation; -1 where none was searched
     """
 
@@ -48,17 +50,35 @@ class ProductRanking:
     rows: npt.NDArray[np.int64]
 
 
-def best_views(scores: FloatArray, products: IntArray, rows: IntArray, count: int) -> PhotoBest:
-    """scores, products in [0, count) and rows, each (m,), one a searched view -> each product's best.
+def best_views(
+    scores: FloatArray, products: IntArray, rows: IntArray, count: int, *, mean_of: int = 1
+) -> PhotoBest:
+    """scores, products in [0, count) and rows, each (m,), one a searched view -> each product's best view, and
+    the mean score of its `mean_of` best.
 
-    A view scored -inf is not there. Of equal views the first is taken.
+    A view scored -inf is not there. Of equal views the first is taken. A product with fewer views than
+    `mean_of` has each missing one counted as LACKING below the mean of those there are.
     """
-    best = np.full(count, -np.inf, dtype=np.float32)
-    np.maximum.at(best, products, np.asarray(scores, dtype=np.float32))
+    left = np.array(scores, dtype=np.float32)
     found = np.full(count, -1, dtype=np.int64)
-    winners = np.flatnonzero((scores == best[products]) & (scores > -np.inf))[::-1]
-    found[products[winners]] = rows[winners]
-    return PhotoBest(best, found)
+    total = np.zeros(count, dtype=np.float32)
+    views = np.zeros(count, dtype=np.int64)
+    for turn in range(mean_of):
+        best = np.full(count, -np.inf, dtype=np.float32)
+        np.maximum.at(best, products, left)
+        winners = np.flatnonzero((left == best[products]) & (left > -np.inf))[::-1]
+        winner = np.full(count, -1, dtype=np.int64)
+        winner[products[winners]] = winners  # the first of equal ones, as it is written last
+        has = winner >= 0
+        if turn == 0:
+            found[has] = rows[winner[has]]
+        total[has] += best[has]
+        views += has
+        left[winner[has]] = -np.inf
+    mean = np.full(count, -np.inf, dtype=np.float32)
+    seen = views > 0
+    mean[seen] = total[seen] / views[seen] - LACKING * (mean_of - views[seen])
+    return PhotoBest(mean, found)
 
 
 def fuse_photos(

@@ -177,3 +177,33 @@ def test_a_phone_has_no_sideways_scroll_and_works_in_the_dark(
     for name in ("Opacity", "Compare"):
         expect(page.get_by_label(name)).to_be_visible()
     context.close()
+
+
+def test_on_a_phone_a_swipe_over_the_photo_scrolls_and_does_not_touch_the_box(
+    browser: Browser, running: Site, photo_file: Path
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 640}, base_url=running.url, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    found = _search(page, photo_file)
+    page.get_by_role("button", name="Box", exact=True).click()
+    page.evaluate("scrollTo(0, 0)")
+    stage = page.locator("#boxes").bounding_box()
+    assert stage
+    _swipe_up(page, stage["x"] + 8, stage["y"] + stage["height"] * 0.9)
+    page.wait_for_function("scrollY > 60")
+    assert found in page.url  # no other box was searched
+    context.close()
+
+
+def _swipe_up(page: Page, x: float, y: float) -> None:
+    """A finger put down, drawn up by 200 pixels, and lifted."""
+    session = page.context.new_cdp_session(page)
+    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    for step in range(1, 11):
+        point = {"x": x, "y": y - 20 * step}
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        page.wait_for_timeout(16)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})

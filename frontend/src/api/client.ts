@@ -47,16 +47,19 @@ export async function follow(id: string, tell: (search: Search) => void, signal:
   let wait = FIRST_WAIT;
   let failures = 0;
   for (;;) {
+    let search: Search | null = null;
     try {
-      const search = await getSearch(id, signal);
+      search = await getSearch(id, signal);
       failures = 0;
-      tell(search);
-      if (ENDED.has(search.state)) return;
     } catch (error) {
       if (signal.aborted) return;
       const isPassing = !(error instanceof ApiError) || error.status >= 500 || error.status === 0;
       failures += 1;
       if (!isPassing || failures >= TRIES) throw error;
+    }
+    if (search) {
+      tell(search);
+      if (ENDED.has(search.state)) return;
     }
     await new Promise((resolve) => setTimeout(resolve, wait));
     if (signal.aborted) return;

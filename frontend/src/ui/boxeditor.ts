@@ -99,15 +99,25 @@ export class BoxEditor {
         this.setBox(spanned(start[0], start[1], x, y, this.width, this.height));
       }
     };
-    const end = (): void => {
-      this.root.removeEventListener("pointermove", move);
-      this.root.removeEventListener("pointerup", end);
-      this.root.removeEventListener("pointercancel", end);
-      if (this.box && this.box !== before) this.onChange(this.box);
-    };
-    this.root.addEventListener("pointermove", move);
-    this.root.addEventListener("pointerup", end);
-    this.root.addEventListener("pointercancel", end);
+    const finish = new AbortController();
+    const options = { signal: finish.signal };
+    this.root.addEventListener("pointermove", move, options);
+    this.root.addEventListener(
+      "pointerup",
+      () => {
+        finish.abort();
+        if (this.box && this.box !== before) this.onChange(this.box);
+      },
+      options,
+    );
+    this.root.addEventListener(
+      "pointercancel", // the finger scrolls the page
+      () => {
+        finish.abort();
+        this.setBox(before);
+      },
+      options,
+    );
     this.frame.focus({ preventScroll: true });
   }
 

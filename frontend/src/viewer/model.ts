@@ -9,9 +9,11 @@ import {
   HemisphereLight,
   LineBasicMaterial,
   LineSegments,
+  type Material,
   Mesh,
   type Object3D,
   type Scene,
+  Texture,
   Vector3,
 } from "three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
@@ -30,10 +32,29 @@ export function loadModel(url: string, tell?: (share: number | null) => void): P
       .then((file) => file.scene);
     model.catch(() => cache.delete(url));
     cache.set(url, model);
-    const oldest = cache.keys().next().value;
-    if (cache.size > KEPT && oldest !== undefined) cache.delete(oldest);
+    const oldest = cache.entries().next().value;
+    if (cache.size > KEPT && oldest !== undefined) {
+      cache.delete(oldest[0]);
+      // three.js makes its buffers anew should it still be on the screen
+      oldest[1].then(freeModel, () => {});
+    }
+  } else {
+    cache.delete(url); // most lately used goes last
+    cache.set(url, model);
   }
   return model;
+}
+
+/** Give back what the graphics card holds of it. */
+export function freeModel(model: Object3D): void {
+  model.traverse((node) => {
+    if (!(node instanceof Mesh || node instanceof LineSegments)) return;
+    node.geometry.dispose();
+    for (const material of [node.material].flat() as Material[]) {
+      for (const value of Object.values(material)) if (value instanceof Texture) value.dispose();
+      material.dispose();
+    }
+  });
 }
 
 /** Half the diagonal of the model's bounding box, metres. */

@@ -5,7 +5,7 @@
 
 import { Group, PerspectiveCamera, Scene, WebGLRenderer } from "three";
 import { applyCamera, AT_REST, type PinholeCamera, type Turn } from "./camera";
-import { addLights, edgesOf, loadModel, radiusOf } from "./model";
+import { addLights, edgesOf, freeModel, loadModel, radiusOf } from "./model";
 
 export type Look = "solid" | "outline";
 
@@ -27,6 +27,7 @@ export class Overlay {
   private outline: Group | null = null;
   private requested = 0;
   private token = 0;
+  private snapping = 0;
   private readonly observer: ResizeObserver;
   private readonly finish = new AbortController();
 
@@ -50,9 +51,8 @@ export class Overlay {
     const mine = ++this.token;
     const model = await loadModel(url, tell);
     if (mine !== this.token) return;
-    this.holder.clear();
+    this.empty();
     this.shown = model;
-    this.outline = null;
     this.holder.add(model);
     this.radius = radiusOf(model);
     this.pinhole = pinhole;
@@ -64,8 +64,7 @@ export class Overlay {
 
   clear(): void {
     this.token += 1;
-    this.holder.clear();
-    this.shown = this.outline = null;
+    this.empty();
     this.pinhole = null;
     this.draw();
   }
@@ -89,11 +88,13 @@ export class Overlay {
   }
 
   rotate(yaw: number, pitch: number): void {
+    this.snapping += 1;
     const bounded = Math.max(-MOST_PITCH, Math.min(MOST_PITCH, this.turn.pitch + pitch));
     this.setTurn({ ...this.turn, yaw: this.turn.yaw + yaw, pitch: bounded });
   }
 
   zoom(factor: number): void {
+    this.snapping += 1;
     this.setTurn({ ...this.turn, zoom: Math.max(0.3, Math.min(4, this.turn.zoom * factor)) });
   }
 
@@ -105,9 +106,10 @@ export class Overlay {
       return;
     }
     const started = performance.now();
-    const mine = this.token;
+    const mine = ++this.snapping;
+    const token = this.token;
     const step = (now: number): void => {
-      if (mine !== this.token) return;
+      if (mine !== this.snapping || token !== this.token) return; // turned by hand, or another model
       const t = Math.min(1, (now - started) / SNAP_MS);
       const left = t < 1 ? (1 - t) ** 3 : 0;
       this.setTurn({ yaw: from.yaw * left, pitch: from.pitch * left, zoom: 1 + (from.zoom - 1) * left });
@@ -119,7 +121,15 @@ export class Overlay {
   dispose(): void {
     this.finish.abort();
     this.observer.disconnect();
+    this.empty();
     this.renderer.dispose();
+  }
+
+  /** The model stays in memory for a while; its outline is made anew. */
+  private empty(): void {
+    this.holder.clear();
+    if (this.outline) freeModel(this.outline);
+    this.shown = this.outline = null;
   }
 
   private setTurn(turn: Turn): void {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.search.ranking import best_views, fuse_photos, is_truncated, usable_photos
+from ml.search.ranking import LACKING, best_views, fuse_photos, is_truncated, usable_photos
 from ml.types import Box
 
 
@@ -69,3 +69,21 @@ def test_a_box_at_the_border_is_truncated(box, cut):
 def test_truncated_photos_are_left_out_only_if_another_remains():
     assert usable_photos([True, False, True, False]) == [1, 3]
     assert usable_photos([True, True]) == [0, 1]
+
+
+def test_a_product_is_ranked_by_the_mean_of_its_best_views():
+    rng = np.random.default_rng(1)
+    scores = rng.random(200).astype(np.float32)
+    products, rows = rng.integers(0, 90, 200), rng.permutation(500)[:200]
+
+    best = best_views(scores, products, rows, 100, mean_of=3)
+
+    for product in range(100):
+        own = np.flatnonzero(products == product)
+        if not len(own):
+            assert best.scores[product] == -np.inf
+            assert best.rows[product] == -1
+            continue
+        top = np.sort(scores[own])[::-1][:3]
+        assert best.scores[product] == pytest.approx(top.mean() - LACKING * (3 - len(top)), abs=1e-6)
+        assert best.rows[product] == rows[own[np.argmax(scores[own])]]
