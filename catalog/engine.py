@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ml.pipelines.indexing import GenerationEntry
     from ml.pipelines.onboarding import OnboardJob, OnboardResult
     from ml.pipelines.searching import PhotoQuery, SearchAnswer, Searcher
+    from ml.pose.front import FrontProposal
     from ml.render.views import ViewGrid
     from ml.search.manifest import Manifest
     from ml.types import Frame, ModelFile, Photo
@@ -40,6 +41,7 @@ __all__ = [
     "onboard_many",
     "open_photo",
     "open_source",
+    "propose_front",
     "query",
     "read_table",
     "renderer_fingerprint",
@@ -129,6 +131,13 @@ def onboard_many(jobs: Sequence[OnboardJob]) -> Iterator[OnboardResult]:
     from ml.pipelines.onboarding import onboard_many as onboarded
 
     return onboarded(jobs, workers=settings.SHAPELENS_JOB_WORKERS, grid=view_grid())
+
+
+def propose_front(items: Sequence[tuple[Path, Path]]) -> FrontProposal:
+    """Which way the models face, by the pictures they came with; items: picture, model's directory."""
+    from ml.pipelines.fronts import propose_front as proposed
+
+    return proposed(items, embedder_name())
 
 
 def view_jpeg(directory: Path, k: int) -> bytes:

@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
 ICON_SIDE = 512
+PICTURES = 60  # looked at for the front: 6,480 views to embed, some ten seconds
+LEAST_PICTURES = 5
+FRONTS = ("+z", "+x", "-z", "-x")  # by azimuth, in quarter turns
 NOTED = 1000  # warnings and leftovers kept of a run
 
 State = ImportRun.State
@@ -198,6 +201,29 @@ class _Importer:
             self._item(failure.key, failure.name, Outcome.FAILED, code=failure.code, reason=failure.reason)
         waiting = self._link_known(models)
         self._onboard_new(waiting)
+        self._propose_front()
+
+    def _propose_front(self) -> None:
+        """Say it where the pictures of what came in show another side than the models' front."""
+        row = self.run_row
+        arrived = row.items.filter(outcome__in=[Outcome.IMPORTED, Outcome.UPDATED], product__has_icon=True)
+        products = Product.objects.filter(pk__in=arrived.values("product")).select_related("asset")
+        items = [
+            (storage.product_icon(product.pk), storage.asset_directory(product.asset.hash))
+            for product in products.order_by("pk")[:PICTURES]
+            if product.asset is not None
+        ]
+        if len(items) < LEAST_PICTURES:
+            return
+        found = engine.propose_front(items)
+        if found.quarter:
+            axis = FRONTS[(FRONTS.index(row.front or FRONTS[0]) + found.quarter) % 4]
+            row.warnings = [
+                f"{found.votes[found.quarter]} of {sum(found.votes)} pictures that tell show the models' {axis} "
+                f"side: import again with --front {axis} if their front is wrong",
+                *row.warnings,
+            ]
+            self.lease.write(warnings=row.warnings)
 
     def _named_once(self, models: tuple[ModelFile, ...]) -> Iterator[ModelFile]:
         """Two models of one key can't both be a product; the second is a named failure."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ import trimesh
 REPOSITORY = Path(__file__).parents[2]
 
 
-def run(data: Path, *arguments: str, is_failing: bool = False) -> str:
+def run(data: Path, *arguments: str, is_failing: bool = False, **settings: str) -> str:
     environment = {
         **os.environ,
         "SHAPELENS_DATA": str(data),
         "SHAPELENS_EMBEDDER": "hog",
         "SHAPELENS_VIEWS": "12x1",
         "OMP_NUM_THREADS": "1",
+        **settings,
     }
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(
@@ -95,3 +97,35 @@ def test_setting_up_twice_makes_one_admin_and_keeps_the_index(models: Path, tmp_
     assert "shown this once" not in again
     assert "answers" not in again
     assert "index 1" in run(tmp_path, "check_index")
+
+
+def test_a_library_imported_with_a_wrong_front_is_told_by_its_pictures(tmp_path: Path) -> None:
+    """A shop of turned models, with the pictures of Sweet Home 3D's own library."""
+    library = Path("/usr/share/sweethome3d/furniture/KatorLegaz.sh3f")
+    if not library.exists():
+        pytest.skip("Debian's sweethome3d-furniture is not installed")
+    shop = tmp_path / "shop.sh3f"
+    with zipfile.ZipFile(library) as source, zipfile.ZipFile(shop, "w") as target:
+        lines = source.read("PluginFurnitureCatalog.properties").decode("latin-1").splitlines()
+        numbers = [line.partition("=")[0].partition("#")[2] for line in lines if line.startswith("name#")][
+            :24
+        ]
+        kept = [
+            line for line in lines if "#" not in line or line.partition("=")[0].partition("#")[2] in numbers
+        ]
+        target.writestr("PluginFurnitureCatalog.properties", "\n".join(kept).encode("latin-1"))
+        for name in source.namelist():
+            if not name.endswith(".properties"):
+                target.writestr(name, source.read(name))
+    data = tmp_path / "data"
+    settings = {"SHAPELENS_EMBEDDER": "viewnet", "SHAPELENS_VIEWS": "24x2"}
+    run(data, "migrate", "--verbosity", "0", **settings)
+
+    right = json.loads(run(data, "import_catalog", str(shop), "--name", "right", "--json", **settings))
+    turned = json.loads(
+        run(data, "import_catalog", str(shop), "--name", "turned", "--front", "-x", "--json", **settings)
+    )
+
+    assert right["counts"]["imported"] == 24
+    assert not [text for text in right["warnings"] if "--front" in text]
+    assert [text for text in turned["warnings"] if "import again with --front +z" in text], turned["warnings"]

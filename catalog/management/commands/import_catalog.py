@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -23,6 +25,17 @@ _ARRIVED = (ImportItem.Outcome.IMPORTED, ImportItem.Outcome.UPDATED, ImportItem.
 
 class Command(BaseCommand):
     help = "Import a catalog: a .sh3f library, a ZIP, a folder, or one model file."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """One that reads `--front -x` as it is written: argparse takes -x for an option of its own."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parse = parser.parse_args
+
+        def parse_args(args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+            return parse(_joined(sys.argv[2:] if args is None else args), namespace)
+
+        parser.parse_args = parse_args  # type: ignore[method-assign]
+        return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path)
@@ -83,6 +96,17 @@ class Command(BaseCommand):
         summary = ", ".join(f"{counts[o]} {o}" for o in ImportItem.Outcome.values if counts.get(o))
         others = f"; {len(report['left_over'])} other files left out" if report["left_over"] else ""
         self.stdout.write(f"{report['catalog']}: {summary or 'nothing found'} of {report['total']}{others}")
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--front`, `-x` as `--front=-x`."""
+    result: list[str] = []
+    for argument in arguments:
+        if result and result[-1] == "--front":
+            result[-1] = f"--front={argument}"
+        else:
+            result.append(str(argument))
+    return result
 
 
 def _report(run: ImportRun) -> dict[str, Any]:
