@@ -1,0 +1,56 @@
+"""The whole training by its one command, made small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ml.train.cli import main
+from ml.train.loop import _kin
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for name in ("backgrounds", "furniture/chair", "furniture/table", "caltech/lamp", "caltech/ant"):
+        (folder / name).mkdir(parents=True)
+        for number in range(44):
+            coarse = rng.integers(0, 255, (6, 6), dtype=np.uint8)
+            cv2.imwrite(str(folder / name / f"{number}.png"), cv2.resize(coarse, (150, 130)))
+    return folder
+
+
+def test_two_stages_make_weights_a_curve_and_can_go_on(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = [
+        "--out", str(out), "--libraries", "--a-family", "1",
+        "--backgrounds", str(photos / "backgrounds"), "--furniture", str(photos / "furniture"),
+        "--caltech", str(photos / "caltech"), "--steps", "2", "--second-steps", "2",
+    ]  # fmt: skip
+    assert main(asked) == 0
+    weights = load_file(out / "viewnet.safetensors")
+    assert all(np.isfinite(value).all() for value in weights.values())
+    assert (out / "loss.png").stat().st_size > 1000
+    assert (out / "viewnet.safetensors").stat().st_size < 15 << 20
+    steps = [len((out / stage / "history.jsonl").read_text().splitlines()) for stage in ("first", "second")]
+    assert steps == [2, 2]
+
+    # more of the second stage alone, from the shipped network
+    other = tmp_path / "more"
+    other.mkdir()
+    for name in ("pairs", "backgrounds.npz", "furniture.npz", "caltech.npz"):
+        (other / name).symlink_to(out / name)
+    asked[1] = str(other)
+    assert main([*asked, "--start-from", "viewnet", "--threads", "1"]) == 0
+    assert not (other / "first").exists()
+    assert load_file(other / "viewnet.safetensors").keys() == weights.keys()
+
+
+def test_kin_are_models_of_one_kind() -> None:
+    kin = _kin(["Oak chair", "Chair 2", "Table", "chair", "Coffee table", "17"])
+    assert [rows.tolist() for rows in kin] == [[0, 1, 3], [0, 1, 3], [2, 4], [0, 1, 3], [2, 4], [5]]
