@@ -8,9 +8,9 @@ from django.utils.html import format_html
 
 from catalog.admin.base import ReadOnlyAdmin
 from catalog.admin.pictures import gallery, photo_picture, state_badge, view_picture
-from catalog.models import Photo, Search
+from catalog.models import Callback, Photo, Search
 
-__all__ = ["PhotoAdmin", "SearchAdmin"]
+__all__ = ["CallbackAdmin", "PhotoAdmin", "SearchAdmin"]
 
 _SHOWN = 12  # results on a search's page
 
@@ -115,3 +115,15 @@ class PhotoAdmin(ReadOnlyAdmin):
     @admin.display(description="photo")
     def large(self, photo: Photo) -> str:
         return photo_picture(photo, 480)
+
+
+@admin.register(Callback)
+class CallbackAdmin(ReadOnlyAdmin):
+    list_display = ("search", "badge", "url", "attempts", "due_at", "delivered_at", "error")
+    list_filter = ("state",)
+    list_select_related = ("search",)
+    fields = ("search", "badge", "url", "attempts", "due_at", "delivered_at", "error")
+
+    @admin.display(description="state", ordering="state")
+    def badge(self, callback: Callback) -> str:
+        return state_badge(callback.state, callback.get_state_display())

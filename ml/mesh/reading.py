@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 import struct
 import warnings as python_warnings
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import meshio
 import numpy as np
 import trimesh
+from defusedxml import ElementTree
 
 from ml.errors import BadMesh
 from ml.mesh.cleaning import clean
 from ml.mesh.limits import MeshLimits
+from ml.mesh.normalizing import METERS
 from ml.mesh.resources import Finder, gltf_tree, source_root
 from ml.mesh.scenes import mesh_from_scene
 from ml.mesh.textures import TextureRefusedError, open_picture
 from ml.mesh.wavefront import prepared_mtl, prepared_obj
-from ml.types import Frame, Mesh
+from ml.types import Axis, Frame, Mesh
 
 __all__ = ["MESH_SUFFIXES", "read_mesh"]
 
@@ -39,12 +45,15 @@ MESH_SUFFIXES = {
 format itself says of units and axes."""
 
 _LINEAR = {".glb", ".gltf", ".step", ".stp"}  # whose colors are linear, as glTF's
+_METRES_3MF = {
+    "micron": 1e-6, "millimeter": 0.001, "centimeter": 0.01, "inch": 0.0254, "foot": 0.3048, "meter": 1.0,
+}  # fmt: skip
 _COMPRESSED = {"KHR_draco_mesh_compression", "EXT_meshopt_compression"}
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tga", ".tif", ".tiff", ".webp"}
 
 
 def read_mesh(path: Path, *, limits: MeshLimits = MeshLimits()) -> tuple[Mesh, Frame, tuple[str, ...]]:  # noqa: B008
-    """The mesh in the file's own units and axes, what the format says of those, and warnings.
+    """The mesh in the file's own units and axes, what the file or its format says of those, and warnings.
 
     Textures and material files are looked for inside the source only. Raises BadMesh.
     """
@@ -72,7 +81,52 @@ def read_mesh(path: Path, *, limits: MeshLimits = MeshLimits()) -> tuple[Mesh, F
         missing.append(
             "the file ends in the middle of a line; if parts of the model are missing, copy it again"
         )
-    return mesh, MESH_SUFFIXES[suffix], (*missing, *resolver.refused, *doubts, *dropped)
+    mesh, frame = _as_stated(mesh, path, suffix)
+    return mesh, frame, (*missing, *resolver.refused, *doubts, *dropped)
+
+
+def _as_stated(mesh: Mesh, path: Path, suffix: str) -> tuple[Mesh, Frame]:
+    """3MF and DAE name their unit inside; one that Frame has no name for is brought to metres here."""
+    of_format = MESH_SUFFIXES[suffix]
+    try:
+        if suffix == ".3mf":
+            metres, up = _METRES_3MF.get(_unit_of_3mf(path), 0.001), of_format.up
+        elif suffix == ".dae":
+            metres, up = _asset_of_dae(path)
+        else:
+            return mesh, of_format
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, ElementTree.ParseError):
+        return mesh, of_format
+    for unit, length in METERS.items():
+        if math.isclose(metres, length, rel_tol=1e-6):
+            return mesh, replace(of_format, unit=unit, up=up)
+    return replace(mesh, vertices=mesh.vertices * metres), replace(of_format, unit="m", up=up)
+
+
+def _unit_of_3mf(path: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.lower().endswith(".model"))
+        with archive.open(name) as file:
+            head = file.read(4096)
+    found = re.search(rb"""<model\b[^>]*?\bunit\s*=\s*["'](\w+)["']""", head)
+    return found[1].decode() if found else "millimeter"
+
+
+def _asset_of_dae(path: Path) -> tuple[float, Axis]:
+    """Metres a unit and the up axis of a COLLADA file; 1 and y where it names none."""
+    metres, up = 1.0, "Y_UP"
+    for _, element in ElementTree.iterparse(path, events=("end",)):
+        tag = element.tag.rpartition("}")[2]
+        if tag == "unit":
+            metres = float(element.get("meter", "1"))
+        elif tag == "up_axis":
+            up = (element.text or "").strip()
+        elif tag == "asset":
+            break
+    if not 0 < metres < 1e6:
+        raise ValueError("no such unit")
+    axes: dict[str, Axis] = {"X_UP": "+x", "Z_UP": "+z"}
+    return metres, axes.get(up, "+y")
 
 
 class _Resolver(trimesh.resolvers.Resolver):  # type: ignore[misc]

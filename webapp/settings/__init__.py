@@ -256,6 +256,11 @@ UNFOLD = {
                         "link": reverse_lazy("admin:catalog_search_changelist"),
                     },
                     {
+                        "title": "Call-backs",
+                        "icon": "webhook",
+                        "link": reverse_lazy("admin:catalog_callback_changelist"),
+                    },
+                    {
                         "title": "Photos",
                         "icon": "photo_camera",
                         "link": reverse_lazy("admin:catalog_photo_changelist"),

@@ -16,6 +16,7 @@ from django.utils import timezone
 from catalog.models import (
     ActiveGeneration,
     Asset,
+    Callback,
     Catalog,
     ImportItem,
     ImportRun,
@@ -29,7 +30,9 @@ from catalog.models import (
 
 pytestmark = pytest.mark.django_db
 
-LISTS = ["product", "catalog", "asset", "importrun", "importitem", "indexgeneration", "search", "photo"]
+LISTS = [
+    "product", "catalog", "asset", "importrun", "importitem", "indexgeneration", "search", "photo", "callback",
+]  # fmt: skip
 
 
 def _fill(count: int) -> None:
@@ -52,6 +55,7 @@ def _fill(count: int) -> None:
             format="JPEG", size_bytes=9, sent_width=40, sent_height=30, width=40, height=30
         )
         search = Search.objects.create(state="done", finished_at=timezone.now(), generation=generation)
+        Callback.objects.create(search=search, url="https://shop.example/told", secret="x")
         SearchPhoto.objects.create(search=search, photo=photo, box=[1, 2, 30, 20], box_source="found")
         SearchResult.objects.create(
             search=search,

@@ -65,6 +65,41 @@ def test_another_programs_stool(file: str, frame: Frame, textured: bool, green: 
     assert any(near) == green
 
 
+@pytest.mark.parametrize(
+    ("unit", "metres"), [("millimeter", 0.001), ("inch", 0.0254), ("meter", 1), ("foot", 0.3048)]
+)
+def test_a_3mf_names_its_unit(tmp_path: Path, unit: str, metres: float) -> None:
+    path = tmp_path / "stool.3mf"
+    with zipfile.ZipFile(FILES / "openscad" / "stool.3mf") as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b'unit="millimeter"', f'unit="{unit}"'.encode()))
+    mesh, _ = _load(path)
+    assert np.allclose(mesh.extents, np.multiply(STOOL, 1000 * metres), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("meter", "up", "extents"),
+    [("0.0254", "Y_UP", (0.0102, 0.0114, 0.0076)), ("1", "Z_UP", (0.4, 0.3, 0.45))],
+)
+def test_a_dae_names_its_unit_and_its_up_axis(
+    tmp_path: Path, meter: str, up: str, extents: tuple[float, ...]
+) -> None:
+    text = (FILES / "assimp" / "stool.dae").read_text()
+    path = tmp_path / "stool.dae"
+    path.write_text(text.replace('meter="1"', f'meter="{meter}"').replace("Y_UP", up))
+    mesh, _ = _load(path)
+    assert np.allclose(mesh.extents, extents, atol=1e-3)
+
+
+def test_a_step_names_its_unit(tmp_path: Path) -> None:
+    path = tmp_path / "stool.step"
+    path.write_text(
+        (FILES / "gmsh" / "stool.step").read_text().replace("(.MILLI.,.METRE.)", "(.CENTI.,.METRE.)")
+    )
+    mesh, _ = _load(path)
+    assert np.allclose(mesh.extents, np.multiply(STOOL, 10), rtol=1e-3)
+
+
 def test_compression_that_is_not_read_is_named() -> None:
     with pytest.raises(BadMesh, match=r"KHR_draco_mesh_compression.*export it without compression"):
         _load(FILES / "blender" / "draco.glb")
@@ -85,7 +120,7 @@ def test_what_trimesh_writes_comes_back(tmp_path: Path, suffix: str) -> None:
     else:
         whole.export(path)
 
-    mesh, _ = _load(path, Frame(unit="m", up="+y"))
+    mesh, _ = _load(path, Frame(unit="m", up="+y"))  # said for all, and it wins over what 3MF says
 
     assert len(mesh.faces) == 24
     assert np.allclose(mesh.extents, STOOL, atol=1e-4)
