@@ -21,6 +21,7 @@ from catalog.models import (
     Photo,
     Product,
     Search,
+    SearchPhoto,
     SearchResult,
 )
 from catalog.services import indexing
@@ -159,10 +160,10 @@ def search_fields(search: Search) -> dict[str, Any]:
         "error_code": search.error_code or None,
         "queue_position": _queue_position(search),
         "url": search.get_absolute_url(),
-        "photo": _photo_fields(first.photo),
-        "photos": [_photo_fields(row.photo) for row in rows],
-        "box": first.box or _sent_box(first.asked_box, first.photo),
-        "box_source": first.box_source or ("shopper" if first.asked_box else None),
+        "photo": _photo_fields(first),
+        "photos": [_photo_fields(row) for row in rows],
+        "box": _box(first),
+        "box_source": _box_source(first),
         "detections": first.detections,
         "no_match": search.is_no_match,
         "tau": search.tau_used or search.tau,
@@ -179,8 +180,19 @@ def _queue_position(search: Search) -> int | None:
     return Search.objects.filter(state=Search.State.QUEUED, pk__lt=search.pk).count() + 1
 
 
-def _photo_fields(photo: Photo) -> dict[str, Any]:
+def _box(row: SearchPhoto) -> list[float] | None:
+    return row.box or _sent_box(row.asked_box, row.photo)
+
+
+def _box_source(row: SearchPhoto) -> str | None:
+    return row.box_source or ("shopper" if row.asked_box else None)
+
+
+def _photo_fields(row: SearchPhoto) -> dict[str, Any]:
+    photo = row.photo
     return {
+        "box": _box(row),
+        "box_source": _box_source(row),
         "url": photo_url(photo) if photo.is_upright else None,
         "width": photo.width or photo.sent_width,
         "height": photo.height or photo.sent_height,

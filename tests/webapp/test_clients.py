@@ -94,11 +94,8 @@ def test_each_photo_has_its_box(running: Site, photo: bytes) -> None:
     answered = _submit(running, photo, other, box=["90,40,390,320", "110,50,400,310"])
     search = running.answer(answered.json())
     assert search["state"] == "done", search["error"]
-    boxes = running.rows(
-        f"select p.box from catalog_searchphoto p join catalog_search s on s.id = p.search_id "
-        f"where s.uuid = '{search['id'].replace('-', '')}' order by p.position"
-    )
-    assert [json.loads(box) for (box,) in boxes] == [[90, 40, 390, 320], [110, 50, 400, 310]]
+    assert [photo["box"] for photo in search["photos"]] == [[90, 40, 390, 320], [110, 50, 400, 310]]
+    assert {photo["box_source"] for photo in search["photos"]} == {"shopper"}
 
     many = _submit(running, photo, box=["full", "full"])
     assert many.status_code == 422

@@ -41,7 +41,8 @@ class AgainIn(Schema):
 
 
 class PhotoOut(Schema):
-    """url is null until the photo was made upright; box and camera are in width x height pixels."""
+    """url is null until the photo was made upright; box and camera are in width x height pixels. box: what
+    was or will be searched, null while it has to be found."""
 
     url: str | None
     width: int
@@ -49,6 +50,8 @@ class PhotoOut(Schema):
     sent_width: int
     sent_height: int
     sample: str | None
+    box: list[float] | None
+    box_source: str | None
 
 
 class DetectionOut(Schema):
