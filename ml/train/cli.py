@@ -129,6 +129,7 @@ def _second_recipe(options: argparse.Namespace) -> Recipe:
         rate=1.2e-3,
         warmup=100,
         category_weight=1.0,
+        absent=24,
         seed=options.seed + 1,
     )
 
@@ -161,7 +162,11 @@ def _data(options: argparse.Namespace) -> Data:
     assert backgrounds is not None
     pixels = [backgrounds.pixels] + ([caltech.pixels[::3]] if caltech else [])
     return Data(
-        open_pairs(options.out / "pairs"), furniture, caltech, torch.from_numpy(np.concatenate(pixels))
+        open_pairs(options.out / "pairs"),
+        furniture,
+        caltech,
+        torch.from_numpy(np.concatenate(pixels)),
+        absent=len(backgrounds.pixels),
     )
 
 

@@ -42,6 +42,7 @@ class Recipe:
     coarse_share: float = 0.35  # of the steps match with the voxel twins' views
     photos: int = 32  # of furniture, and as many of Caltech-101, in a step that has photos
     photo_period: int = 2  # of pairs of steps: 2 gives photos to every second pair, 1 to all
+    absent: int = 0  # patches of nothing in a step: no render may be near them
     bank: int = 2048  # gallery vectors of earlier steps among the wrong ones
     rate: float = 2e-3
     warmup: int = 300
@@ -56,12 +57,14 @@ class Recipe:
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """pairs to match; furniture and caltech, whose categories are a side task and are contrasted with the
-    pairs' names where one fits; backgrounds (b, S, S) uint8."""
+    pairs' names where one fits; backgrounds (b, S, S) uint8; absent: rows of backgrounds that show no
+    product, 0 for none known."""
 
     pairs: PairSet
     furniture: PhotoSet | None
     caltech: PhotoSet | None
     backgrounds: Tensor
+    absent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +184,16 @@ class Training:
         photos, labels = self._photos(rng, composer)
         if photos is not None:
             pictures.append(photos)
+        n_absent = min(self.recipe.absent, self.data.absent)
+        if n_absent:
+            chosen = rng.choice(self.data.absent, n_absent, replace=False)
+            pictures.append(composer.patches(self.data.backgrounds[torch.from_numpy(chosen)]))
         joined = torch.cat(pictures).contiguous(memory_format=torch.channels_last)
         vectors, cells, pooled = self._net(joined)
         n = len(rows)
-        losses = self._match(vectors[: 2 * n], cells[: 2 * n], alike(gallery, model), model, kind)
+        absent = vectors[len(vectors) - n_absent :]
+        vectors, pooled = vectors[: len(vectors) - n_absent], pooled[: len(pooled) - n_absent]
+        losses = self._match(vectors[: 2 * n], cells[: 2 * n], alike(gallery, model), model, kind, absent)
         losses |= {"category": torch.zeros(()), "label": torch.zeros(())}
         if photos is not None:
             logits = self.parts["labels"](pooled[2 * n :])
@@ -205,14 +214,15 @@ class Training:
         return np.concatenate([rng.choice(self._by_model[m], views, replace=False) for m in models])
 
     def _match(
-        self, vectors: Tensor, cells: Tensor, ignored: Tensor, model: Tensor, kind: str
+        self, vectors: Tensor, cells: Tensor, ignored: Tensor, model: Tensor, kind: str, absent: Tensor
     ) -> dict[str, Tensor]:
         n = len(vectors) // 2
         bank = self._banks[kind]
         more = self.parts["pair_scale"](vectors[:n] @ bank.vectors.T)
         is_wrong = (bank.model[None] >= 0) & (bank.model[None] != model[:, None])
         more = more.masked_fill(~is_wrong, -1e4)
-        pairs, found = info_nce(self.parts["pair_scale"](vectors[:n] @ vectors[n:].T), ignored, more)
+        below = self.parts["pair_scale"](vectors[n:] @ absent.T)
+        pairs, found = info_nce(self.parts["pair_scale"](vectors[:n] @ vectors[n:].T), ignored, more, below)
         spread = cells.flatten(1) / math.sqrt(cells.shape[2] * cells.shape[3])
         of_cells, _ = info_nce(self.parts["cell_scale"](spread[:n] @ spread[n:].T), ignored)
         return {"pairs": pairs, "cells": of_cells, "found": found}

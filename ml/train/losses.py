@@ -55,16 +55,20 @@ def alike(plain: Tensor, model: Tensor) -> Tensor:
     return same & ~torch.eye(len(model), dtype=torch.bool)
 
 
-def info_nce(logits: Tensor, ignored: Tensor, more: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def info_nce(
+    logits: Tensor, ignored: Tensor, more: Tensor | None = None, below: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Cross entropy of (n, n) logits whose diagonal is right, both ways, and the share found.
 
-    ignored (n, n) bool is left out; more (n, m) are further wrong ones for the rows.
+    ignored (n, n) bool is left out; more (n, m) are further wrong ones for the rows,
+    below (n, k) for the columns.
     (van den Oord et al., Representation learning with contrastive predictive coding, 2018)
     """
     right = torch.arange(len(logits))
     masked = logits.masked_fill(ignored, _NEVER)
     rows = masked if more is None else torch.cat([masked, more], dim=1)
-    loss = functional.cross_entropy(rows, right) + functional.cross_entropy(masked.T, right)
+    columns = masked.T if below is None else torch.cat([masked.T, below], dim=1)
+    loss = functional.cross_entropy(rows, right) + functional.cross_entropy(columns, right)
     return loss / 2, (rows.detach().argmax(1) == right).float().mean()
 
 

@@ -188,6 +188,13 @@ class Composer:
         scale = torch.stack([scale[:, 0] * mirror, scale[:, 1]], dim=1)
         return self.exposed(jittered(photos[:, None].float() / 255, scale, shift))
 
+    def patches(self, photos: Tensor) -> Tensor:
+        """(n, S, S) uint8 gray photos -> (n, 1, SIDE, SIDE): a part of each, of any place and proportions."""
+        n = len(photos)
+        scale = self._uniform(2 * n, 0.3, 1.0).view(n, 2)
+        shift = self._uniform(2 * n, -1, 1).view(n, 2) * (1 - scale)
+        return self.exposed(jittered(photos[:, None].float() / 255, scale, shift))
+
     def _uniform(self, n: int, low: float, high: float) -> Tensor:
         return torch.rand(n, generator=self._random) * (high - low) + low
 

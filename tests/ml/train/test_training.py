@@ -35,7 +35,7 @@ def data(pairs: PairSet) -> Data:
     pixels = rng.integers(0, 256, (12, 112, 112), dtype=np.uint8)
     furniture = PhotoSet(pixels, np.arange(12) % 2, ("bed", "chair"))
     caltech = PhotoSet(pixels[::-1].copy(), np.arange(12) % 3, ("ant", "bass", "crab"))
-    return Data(pairs, furniture, caltech, torch.from_numpy(pixels))
+    return Data(pairs, furniture, caltech, torch.from_numpy(pixels), absent=12)
 
 
 def test_queries_and_plain_views_of_a_pair_show_the_same_outline(pairs: PairSet) -> None:
@@ -98,6 +98,16 @@ def test_info_nce_is_least_for_the_right_pairs_and_leaves_out_the_ignored() -> N
     assert float(forgiven) < 2
 
 
+def test_patches_of_nothing_are_wrong_for_the_renders_alone() -> None:
+    right, none = 20 * torch.eye(4), torch.zeros(4, 4, dtype=torch.bool)
+    near = torch.full((4, 3), 20.0)
+    loss, found = info_nce(right, none, below=near)
+    assert float(loss) == pytest.approx(np.log(4) / 2, abs=1e-3)  # one right of four equal ones, one way
+    assert float(found) == 1
+    far, _ = info_nce(right, none, below=near - 40)
+    assert float(far) < 1e-6
+
+
 def test_alike_views_of_one_model_are_not_wrong_but_those_of_another_are() -> None:
     picture = torch.randint(0, 255, (1, 24, 24), dtype=torch.uint8)
     plain = torch.cat([picture, picture, picture, 255 - picture])
@@ -120,7 +130,9 @@ def test_bank_forgets_the_oldest() -> None:
 
 
 def test_training_learns_stops_and_goes_on_where_it_stopped(data: Data, tmp_path: Path) -> None:
-    recipe = Recipe(shape=SHAPE, steps=40, pairs=4, views_a_model=2, photos=4, bank=16, warmup=5, seed=2)
+    recipe = Recipe(
+        shape=SHAPE, steps=60, pairs=4, views_a_model=2, photos=4, bank=16, absent=3, warmup=5, seed=2
+    )
     straight = Training(recipe, data, tmp_path)
     assert straight.run(minutes=5, save_every=99, tell=lambda _: None)
     early = np.mean([step.pairs for step in straight.history[:8]])
@@ -129,8 +141,8 @@ def test_training_learns_stops_and_goes_on_where_it_stopped(data: Data, tmp_path
 
     again = Training(recipe, data, tmp_path)
     assert again.resume()
-    assert again.step == 40
-    assert len(again.history) == 40
+    assert again.step == 60
+    assert len(again.history) == 60
     for name, value in again.averaged.state_dict().items():
         assert torch.equal(value, straight.averaged.state_dict()[name])
     with pytest.raises(ValueError, match="another recipe"):
