@@ -129,7 +129,7 @@ def _second_recipe(options: argparse.Namespace) -> Recipe:
         rate=1.2e-3,
         warmup=100,
         category_weight=1.0,
-        absent=24,
+        absent=32,
         seed=options.seed + 1,
     )
 
