@@ -61,7 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     steps = last.step + (earlier.step if earlier else 0)
     seconds = last.seconds + (earlier.seconds if earlier else 0.0)
     facts = {"shape": asdict(last.recipe.shape), "steps": steps, "seed": last.recipe.seed}
-    save_weights(options.out / "viewnet.safetensors", last.averaged.state_dict(), facts)
+    network = last.averaged
+    if options.start_from is not None and options.keep > 0:
+        network = last.between(_shipped(options.start_from), options.keep)
+    save_weights(options.out / "viewnet.safetensors", network.state_dict(), facts)
     Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
     return 0
 
@@ -101,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--start-from", metavar="NAME", help="go on from shipped weights (viewnet) with a second stage alone"
+    )
+    parser.add_argument(
+        "--keep", type=float, default=0.3, help="share of those weights in the mean with the trained ones"
     )
     parser.add_argument("--threads", type=int, help="of this training; by default one a core")
     parser.add_argument("--seed", type=int, default=7)

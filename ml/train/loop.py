@@ -81,6 +81,22 @@ class Step:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """pictures: n composites, their n renders, the photos of `labels`, then patches of nothing; gallery: the
+    renders again, (n, SIDE, SIDE) uint8; kind: of bank and renders, plain or coarse."""
+
+    pictures: Tensor
+    gallery: Tensor
+    model: Tensor
+    kind: str
+    labels: Tensor
+
+    @property
+    def end_of_photos(self) -> int:
+        return 2 * len(self.model) + len(self.labels)
+
+
 class Training:
     """A training that can be stopped after any step and taken up again from its folder."""
 
@@ -120,7 +136,7 @@ class Training:
         while self.progress < 1:
             rng = np.random.default_rng((self.recipe.seed, self.step))
             composer = Composer(self.data.backgrounds, self.recipe.seed * 1_000_003 + self.step)
-            losses = self._losses(rng, composer)
+            losses = self._losses(self._batch(rng, composer))
             rate = self._set_rate()
             total = sum(weight * loss for weight, loss in self._weighted(losses))
             self.optimizer.zero_grad(set_to_none=True)
@@ -174,7 +190,7 @@ class Training:
 
     # ---- one step -------------------------------------------------------------------------------
 
-    def _losses(self, rng: np.random.Generator, composer: Composer) -> dict[str, Tensor]:
+    def _batch(self, rng: np.random.Generator, composer: Composer) -> _Batch:
         rows = self._rows(rng)
         kind = "coarse" if rng.random() < self.recipe.coarse_share else "plain"
         queries = torch.from_numpy(self.data.pairs.queries[rows])
@@ -189,16 +205,19 @@ class Training:
             chosen = rng.choice(self.data.absent, n_absent, replace=False)
             pictures.append(composer.patches(self.data.backgrounds[torch.from_numpy(chosen)]))
         joined = torch.cat(pictures).contiguous(memory_format=torch.channels_last)
-        vectors, cells, pooled = self._net(joined)
-        n = len(rows)
-        absent = vectors[len(vectors) - n_absent :]
-        vectors, pooled = vectors[: len(vectors) - n_absent], pooled[: len(pooled) - n_absent]
-        losses = self._match(vectors[: 2 * n], cells[: 2 * n], alike(gallery, model), model, kind, absent)
+        return _Batch(joined, gallery, model, kind, labels)
+
+    def _losses(self, batch: _Batch) -> dict[str, Tensor]:
+        vectors, cells, pooled = self._net(batch.pictures)
+        model, kind, n, end = batch.model, batch.kind, len(batch.model), batch.end_of_photos
+        losses = self._match(vectors, cells, alike(batch.gallery, model), model, kind, vectors[end:])
         losses |= {"category": torch.zeros(()), "label": torch.zeros(())}
-        if photos is not None:
-            logits = self.parts["labels"](pooled[2 * n :])
-            losses["label"] = functional.cross_entropy(logits, labels, label_smoothing=0.1)
-            losses["category"] = self._category(vectors[2 * n :], labels, vectors[n : 2 * n], model, kind)
+        if len(batch.labels):
+            logits = self.parts["labels"](pooled[2 * n : end])
+            losses["label"] = functional.cross_entropy(logits, batch.labels, label_smoothing=0.1)
+            losses["category"] = self._category(
+                vectors[2 * n : end], batch.labels, vectors[n : 2 * n], model, kind
+            )
         self._banks[kind].add(vectors[n : 2 * n], model)
         return losses
 
@@ -216,7 +235,8 @@ class Training:
     def _match(
         self, vectors: Tensor, cells: Tensor, ignored: Tensor, model: Tensor, kind: str, absent: Tensor
     ) -> dict[str, Tensor]:
-        n = len(vectors) // 2
+        n = len(model)
+        vectors, cells = vectors[: 2 * n], cells[: 2 * n]
         bank = self._banks[kind]
         more = self.parts["pair_scale"](vectors[:n] @ bank.vectors.T)
         is_wrong = (bank.model[None] >= 0) & (bank.model[None] != model[:, None])
@@ -271,6 +291,33 @@ class Training:
         """Begin with another training's averaged network instead of a random one."""
         self.parts["net"].load_state_dict(earlier.state_dict())
         self.averaged.load_state_dict(earlier.state_dict())
+
+    def between(self, start: nn.Module, share: float, batches: int = 60) -> ViewNet:
+        """`share` of the network the training began with, the rest the trained one.
+
+        The mean keeps what the first could and the second forgot (Wortsman et al., Robust fine-tuning of
+        zero-shot models, 2022). Batch statistics are taken anew: a mean of weights has none of its own
+        (Izmailov et al., Averaging weights leads to wider optima, 2018).
+        """
+        made: ViewNet = copy.deepcopy(self.averaged)
+        before = start.state_dict()
+        made.load_state_dict(
+            {
+                name: torch.lerp(value, before[name], share) if value.dtype.is_floating_point else value
+                for name, value in made.state_dict().items()
+            }
+        )
+        for module in made.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_running_stats()
+                module.momentum = None  # a plain mean over the batches
+        made.train()
+        with torch.no_grad():
+            for number in range(batches):
+                rng = np.random.default_rng((self.recipe.seed, 7, number))
+                made(self._batch(rng, Composer(self.data.backgrounds, 7_000_003 + number)).pictures)
+        made.eval()
+        return made
 
     def resume(self) -> bool:
         """Take up the folder's checkpoint; False where there is none. Raises ValueError for another recipe."""

@@ -1,5 +1,6 @@
 """Pairs, composites, losses and the loop, on a handful of small models."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -147,6 +148,26 @@ def test_training_learns_stops_and_goes_on_where_it_stopped(data: Data, tmp_path
         assert torch.equal(value, straight.averaged.state_dict()[name])
     with pytest.raises(ValueError, match="another recipe"):
         Training(replace(recipe, seed=3), data, tmp_path).resume()
+
+
+def test_between_start_and_end_lies_their_mean_with_statistics_of_its_own(data: Data, tmp_path: Path) -> None:
+    recipe = Recipe(shape=SHAPE, steps=6, pairs=4, views_a_model=2, photos=4, bank=16, warmup=2, seed=2)
+    training = Training(recipe, data, tmp_path)
+    start = copy.deepcopy(training.averaged)
+    assert training.run(minutes=5, save_every=99, tell=lambda _: None)
+
+    made = training.between(start, 0.25, batches=3)
+
+    before, after, mean = start.state_dict(), training.averaged.state_dict(), made.state_dict()
+    for name, value in mean.items():
+        if "running" in name:
+            assert torch.isfinite(value).all()
+        elif value.dtype.is_floating_point:
+            assert torch.allclose(value, 0.25 * before[name] + 0.75 * after[name], atol=1e-6), name
+    assert not torch.equal(mean["trunk.2.running_mean"], after["trunk.2.running_mean"])
+    assert not made.training
+    end = training.between(start, 0.0, batches=3).state_dict()
+    assert torch.equal(end["to_vector.weight"], after["to_vector.weight"])
 
 
 def test_a_run_ends_with_its_minutes_and_the_whole_with_its_limit(data: Data, tmp_path: Path) -> None:
