@@ -207,3 +207,12 @@ def _swipe_up(page: Page, x: float, y: float) -> None:
         session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
         page.wait_for_timeout(16)
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_the_apis_page_lists_its_addresses_and_asks_no_other_host(page: Page, running: Site) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/api/v1/docs")
+    expect(page.get_by_text("/api/v1/searches", exact=True).first).to_be_visible()
+    expect(page.get_by_text("/api/v1/imports", exact=True).first).to_be_visible()
+    assert [url for url in asked if not url.startswith((running.url, "data:", "blob:"))] == []
