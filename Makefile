@@ -40,7 +40,7 @@ webapp/static/dist/.ready: frontend/node_modules/.ready $(FRONTEND_SOURCES)
 	@npm run build --prefix frontend --silent
 	@touch $@
 
-var/static/.ready: webapp/static/dist/.ready .venv/.ready $(shell find webapp/static -type f -not -path '*/dist/*' 2>/dev/null)
+var/static/.ready: webapp/static/dist/.ready .venv/.ready webapp/settings/__init__.py $(shell find webapp/static -type f -not -path '*/dist/*' 2>/dev/null)
 	@echo "==> Static files"
 	@$(BIN)/python manage.py collectstatic --noinput --verbosity 0
 	@mkdir -p var/static && touch $@
