@@ -60,21 +60,32 @@ class Command(BaseCommand):
         if not is_current:
             self._say("Index")
             call_command("build_index", stdout=self.stdout)
+            self._keep(indexing.active_generation())
 
     def _is_made_by_this_release(self, generation: IndexGeneration) -> bool:
         """Asking the network takes seconds, so what it said is kept until a file of `ml` changes."""
-        kept = storage.cache_file("index-checked")
-        stamp = f"{generation.pk} {_files_stamp(Path(ml.__file__).parent)} {engine.embedder_name()}"
-        if kept.exists() and kept.read_text(encoding="utf-8") == stamp:
+        kept = _kept()
+        if kept.exists() and kept.read_text(encoding="utf-8") == _stamp(generation):
             return True
         if not engine.is_current(indexing.folder(generation)):
             return False
-        storage.write_atomically(kept, stamp.encode())
+        self._keep(generation)
         return True
+
+    def _keep(self, generation: IndexGeneration) -> None:
+        storage.write_atomically(_kept(), _stamp(generation).encode())
 
     def _say(self, text: str) -> None:
         self.stdout.write(f"==> {text}")
         self.stdout.flush()
+
+
+def _kept() -> Path:
+    return storage.cache_file("index-checked")
+
+
+def _stamp(generation: IndexGeneration) -> str:
+    return f"{generation.pk} {_files_stamp(Path(ml.__file__).parent)} {engine.embedder_name()}"
 
 
 def _files_stamp(folder: Path) -> str:
