@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog import jobs, selectors
@@ -65,13 +66,10 @@ def due() -> list[Callback]:
     """Callbacks of ended searches whose time has come and that nobody delivers."""
     now = timezone.now()
     waiting = Callback.objects.filter(state=State.WAITING).exclude(search__state__in=Search.UNFINISHED)
-    return [
-        callback
-        for callback in waiting.order_by("pk")[:200]
-        if (callback.due_at is None or callback.due_at <= now)
-        and (callback.lease_until is None or callback.lease_until < now)
-        and (callback.enqueued_at is None or callback.enqueued_at < now - timedelta(seconds=LEASE_SECONDS))
-    ]
+    due_now = Q(due_at=None) | Q(due_at__lte=now)
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    not_queued = Q(enqueued_at=None) | Q(enqueued_at__lt=now - timedelta(seconds=LEASE_SECONDS))
+    return list(waiting.filter(due_now, free, not_queued).order_by("pk")[:200])
 
 
 def deliver(callback_id: int) -> None:

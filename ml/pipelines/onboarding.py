@@ -9,7 +9,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def onboard(
     and facts.json. It appears whole or not at all. Raises BadMesh.
     """
     limits = limits or OnboardLimits()
-    mesh, warnings = load_model(job.model, job.frame, limits=replace(MeshLimits(), max_faces=limits.faces))
+    mesh, warnings = load_model(job.model, job.frame, limits=MeshLimits(max_faces=limits.faces))
     scene = RayScene(mesh)
     views = render_views(scene, grid)
     staged = job.out.with_name(f"{job.out.name}.tmp-{os.getpid()}")

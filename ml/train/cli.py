@@ -38,28 +38,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _render(options)
         data = _data(options)
-        first, is_done = None, True
+        stages: list[Training] = []
+        is_done = True
         if options.start_from is None:
-            first = Training(_recipe(options), data, _folder(options, "first"))
-            first.resume()
-            is_done = _run(first, options.minutes, "first stage")
-        last = first
-        if last is None or (is_done and data.furniture is not None):
-            last = Training(_second_recipe(options), data, _folder(options, "second"))
-            if not last.resume():
-                last.start_from(first.averaged if first else _shipped(options.start_from))
-            is_done = _run(last, options.minutes, "second stage")
+            stages.append(Training(_recipe(options), data, _folder(options, "first")))
+            stages[0].resume()
+            is_done = _run(stages[0], options.minutes, "first stage")
+        if not stages or (is_done and data.furniture is not None):
+            second = Training(_second_recipe(options), data, _folder(options, "second"))
+            if not second.resume():
+                second.start_from(stages[0].averaged if stages else _shipped(options.start_from))
+            stages.append(second)
+            is_done = _run(second, options.minutes, "second stage")
     except (ShapelensError, ValueError, FileNotFoundError) as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
         return 2
-    earlier = first if first is not None and first is not last else None
-    history = [*(earlier.history if earlier else []), *_moved(last.history, earlier.step if earlier else 0)]
+    history: list[Step] = []
+    steps = 0
+    for stage in stages:
+        history += _moved(stage.history, steps)
+        steps += stage.step
     draw_history(history, options.out / "loss.png")
+    last = stages[-1]
     if not is_done:
         Console().print(f"stopped at step {last.step}; run the same command again to go on")
         return 3
-    steps = last.step + (earlier.step if earlier else 0)
-    seconds = last.seconds + (earlier.seconds if earlier else 0.0)
+    seconds = sum(stage.seconds for stage in stages)
     facts = {"shape": asdict(last.recipe.shape), "steps": steps, "seed": last.recipe.seed}
     network = last.averaged
     if options.start_from is not None and options.keep > 0:

@@ -77,6 +77,8 @@ def start_import(
     _allow(request, "add_importrun")
     if (file is None) == (not path):
         raise BadSource("send either a file or the path of one on the server")
+    if "\0" in path or "\0" in fields.name:
+        raise BadSource("a name or path can't hold a zero byte")
     source = Path(path) if file is None else _kept(file)
     options = importing.ImportOptions(
         unit=fields.unit,
@@ -85,8 +87,6 @@ def start_import(
         excluded_categories=tuple(fields.exclude_category),
         is_indexed_after=fields.builds_index,
     )
-    if "\0" in path or "\0" in fields.name:
-        raise BadSource("a name or path can't hold a zero byte")
     with transaction.atomic():
         run = importing.request_import(source, name=fields.name[:120], options=options)
         jobs.run_import(run)

@@ -10,6 +10,7 @@ import pytest
 
 from ml.render.raycast import RayScene
 from ml.render.views import DEFAULT_GRID, render_views
+from ml.types import ViewSet
 from tests.ml.mesh.bad_files import BAD, Bad, sent
 
 
@@ -26,21 +27,20 @@ def test_a_bad_file_gets_its_sentence(bad: Bad, tmp_path: Path) -> None:
 
 def test_what_is_inside_out_is_seen_from_outside(tmp_path: Path) -> None:
     """Both sides are drawn: the views of a box do not depend on its winding."""
-    by_name = {bad.what: bad for bad in BAD}
-    turned, _ = sent(by_name["turned inside out"], tmp_path)
-    away, _ = sent(by_name["a million metres from the origin"], tmp_path)
-    assert turned is not None
-    assert away is not None
-    first, second = (render_views(RayScene(mesh), DEFAULT_GRID) for mesh in (turned, away))
+    first = _views("turned inside out", tmp_path)
+    second = _views("a million metres from the origin", tmp_path)
     different = np.abs(first.pixels.astype(int) - second.pixels.astype(int)).mean()
     assert different < 3
 
 
 def test_a_tenth_of_a_millimetre_is_drawn_like_a_metre(tmp_path: Path) -> None:
-    by_name = {bad.what: bad for bad in BAD}
-    tiny, _ = sent(by_name["0.1 mm large, unit stated"], tmp_path)
-    vast, _ = sent(by_name["10 km large, unit stated"], tmp_path)
-    assert tiny is not None
-    assert vast is not None
-    first, second = (render_views(RayScene(mesh), DEFAULT_GRID) for mesh in (tiny, vast))
+    first = _views("0.1 mm large, unit stated", tmp_path)
+    second = _views("10 km large, unit stated", tmp_path)
     assert (first.masks == second.masks).mean() > 0.99
+
+
+def _views(what: str, folder: Path) -> ViewSet:
+    """Of a bad file that came in."""
+    mesh, _ = sent(next(bad for bad in BAD if bad.what == what), folder)
+    assert mesh is not None
+    return render_views(RayScene(mesh), DEFAULT_GRID)
