@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.errors import ShapelensError
 from ml.pipelines.progress import Progress as Tell
+from ml.train import finding
 from ml.train.loop import Data, Recipe, Step, Training
 from ml.train.models import library_specs
 from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
@@ -31,7 +33,10 @@ _TOLD_EVERY = 100  # steps between two lines of a log without a terminal
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: trained to the end; 3: stopped after --minutes, run the same command again; 2: bad input."""
-    options = _parser().parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["finder"]:
+        return finding.main(arguments[1:])
+    options = _parser().parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -37,8 +37,10 @@ __all__ = [
     "SIDE",
     "ModelSpec",
     "PairSet",
+    "mesh_of",
     "open_pairs",
     "parametric_specs",
+    "query_buffer",
     "render_pairs",
 ]
 
@@ -175,7 +177,7 @@ def _render(spec: ModelSpec, seed: int) -> _Rendered:
     cv2.setNumThreads(1)
     rng = np.random.default_rng(seed)
     try:
-        mesh = _mesh(spec)
+        mesh = mesh_of(spec)
         return _pairs_of(spec.name, RayScene(mesh), RayScene(coarse_twin(mesh, rng)), rng)
     except (ShapelensError, ValueError) as error:
         empty = np.empty(0, np.uint8)
@@ -183,7 +185,8 @@ def _render(spec: ModelSpec, seed: int) -> _Rendered:
         return _Rendered(spec.name, empty, empty, empty, none, none, str(error) or type(error).__name__)
 
 
-def _mesh(spec: ModelSpec) -> Mesh:
+def mesh_of(spec: ModelSpec) -> Mesh:
+    """Normalized. Raises BadMesh."""
     if spec.file is None:
         return random_mesh(spec.family, np.random.default_rng(spec.seed))
     mesh, frame, _ = read_mesh(spec.file.path)
@@ -218,8 +221,17 @@ def _plain(scene: RayScene, view: View) -> npt.NDArray[np.uint8]:
 def _query(
     scene: RayScene, near: View, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """G-buffer of a view close to `near`, from a camera of its own; the model's up in its frame."""
-    view = View(near.azimuth + rng.uniform(-_TURN, _TURN), near.elevation + rng.uniform(-_TURN, _TURN))
+    """`query_buffer` of a view close to `near`."""
+    turn, tilt = rng.uniform(-_TURN, _TURN), rng.uniform(-_TURN, _TURN)
+    picture, up, _ = query_buffer(scene, View(near.azimuth + turn, near.elevation + tilt), rng)
+    return picture, up
+
+
+def query_buffer(
+    scene: RayScene, view: View, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], float]:
+    """G-buffer (SIDE, SIDE, PIXEL_BYTES) of a view from a random distance, a little rolled, stretched as crops
+    are; the model's up in the camera's frame, and the box's height / width. Raises BadMesh."""
     radius = float(np.linalg.norm(scene.points, axis=1).max())
     distance = radius * math.exp(rng.uniform(math.log(_NEAR), math.log(_FAR)))
     transform = _rolled(look_at(view.azimuth, view.elevation, distance), rng.uniform(-_ROLL, _ROLL))
@@ -234,7 +246,7 @@ def _query(
     picture[..., :3] = np.rint(normals * 127).astype(np.int8).view(np.uint8)
     picture[..., 3] = cv2.cvtColor(buffer.albedo, cv2.COLOR_RGB2GRAY)
     picture[..., 4] = np.where(buffer.alpha, buffer.part % NO_PART, NO_PART)
-    return picture, transform[:3, 1].astype(np.float32)
+    return picture, transform[:3, 1].astype(np.float32), box.aspect
 
 
 def _rolled(camera_from_model: npt.NDArray[np.float64], angle: float) -> npt.NDArray[np.float64]:

@@ -20,7 +20,7 @@ from ml.geometry.boxes import crop_matrix
 from ml.geometry.crops import warp
 from ml.types import Box
 
-__all__ = ["CATEGORIES", "PHOTO_SIDE", "PhotoSet", "fits_category", "load_photos", "trimmed_box"]
+__all__ = ["CATEGORIES", "PHOTO_SIDE", "PhotoSet", "fits_category", "kept_back", "load_photos", "trimmed_box"]
 
 PHOTO_SIDE = 112  # stored crops leave room to be cropped anew to 96
 CATEGORIES = {
@@ -81,11 +81,11 @@ def load_photos(folder: Path, cache: Path, *, is_object: bool = True) -> PhotoSe
     if cache.exists():
         with np.load(cache) as table:
             return PhotoSet(table["pixels"], table["label"], tuple(map(str, table["labels"])))
-    kept_back = _queries(folder / "queries.jsonl")
+    held = kept_back(folder)
     paths = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and str(path.relative_to(folder)) not in kept_back
+        if path.suffix.lower() in _SUFFIXES and str(path.relative_to(folder)) not in held
     )
     if not paths:
         raise BadSource(f"there are no photos in {folder}; give the folder that holds the training photos")
@@ -130,7 +130,9 @@ def _whole(gray: npt.NDArray[np.uint8]) -> Box:
     return Box(0.0, 0.0, float(gray.shape[1]), float(gray.shape[0]))
 
 
-def _queries(path: Path) -> set[str]:
+def kept_back(folder: Path) -> set[str]:
+    """Photos below the folder that its queries.jsonl names, for evaluation: none where there is no such file."""
+    path = folder / "queries.jsonl"
     if not path.exists():
         return set()
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]

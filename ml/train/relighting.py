@@ -42,7 +42,7 @@ class Composer:
 
     def compose(self, queries: Tensor, up: Tensor) -> Tensor:
         """(n, SIDE, SIDE, 5) uint8 as in `PairSet`, up (n, 3) -> (n, 1, SIDE, SIDE) float32 in [0, 1]."""
-        shaded, alpha = self._light(queries, up)
+        shaded, alpha = self.light(queries, up)
         layers = self._place(torch.stack([shaded * alpha, alpha], dim=1), self._how.shrink, self._how.shift)
         picture = self._background(len(queries))
         picture = self._contact_shadow(picture, layers[:, 1:])
@@ -54,7 +54,7 @@ class Composer:
 
     # ---- the object ---------------------------------------------------------------------------
 
-    def _light(self, queries: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+    def light(self, queries: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
         """Shaded gray and alpha, (n, SIDE, SIDE) each, before the object is placed."""
         n = len(queries)
         normal = queries[..., :3].contiguous().view(torch.int8).float().permute(0, 3, 1, 2) / 127

@@ -1,0 +1,86 @@
+"""Objects in a photo by our own network, trained on scenes we draw: proposals that know no class.
+
+On an even background, as shops have it, what stands out is the object, and its outline is exact: there
+saliency has the first word, and the network's boxes of its parts are left out.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torchvision.ops import nms
+
+from ml.detect.networks import ObjectNet, ObjectNetShape, decoded
+from ml.detect.saliency import SaliencyDetector
+from ml.detect.suppression import OVERLAP, suppress, without_parts
+from ml.types import Box, Detection, Photo
+from ml.weights import load_weights
+
+__all__ = ["FinderDetector", "load_network"]
+
+SIDE = 192  # pixels of the photo's longer side, as the network sees it
+LEAST = 0.3  # score of a detection
+MOST = 12  # detections returned
+SURE = 0.9  # score of what stands out from an even background
+EVEN = 25.0  # levels nine in ten of the border's pixels may stray by from its median
+_STEP = 32  # pixels: the network's coarsest stride
+
+
+class FinderDetector:
+    def __init__(self) -> None:
+        """Raises WeightsMissing."""
+        self._network = load_network("finder")
+        self._saliency = SaliencyDetector()
+
+    def detect(self, photo: Photo) -> list[Detection]:
+        """Best first; no two overlap by an IoU above 0.5; empty where nothing is found."""
+        found = self._proposals(photo)
+        if _has_even_border(photo.pixels):
+            found += [Detection(one.box, max(SURE, one.score)) for one in self._saliency.detect(photo)]
+        return without_parts(suppress(found))[:MOST]
+
+    def _proposals(self, photo: Photo) -> list[Detection]:
+        picture, scale = _fitted(photo.pixels)
+        with torch.inference_mode():
+            answer = self._network(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+            logits, boxes = decoded(answer, self._network.shape.stride)
+        scores = logits[0].sigmoid()
+        chosen = torch.nonzero(scores >= LEAST)[:, 0]
+        edges = boxes[0, chosen] / scale
+        edges[:, 0::2] = edges[:, 0::2].clamp(0, photo.width)
+        edges[:, 1::2] = edges[:, 1::2].clamp(0, photo.height)
+        kept = nms(edges, scores[chosen], OVERLAP)
+        return [
+            Detection(Box(*map(float, edges[k])), float(scores[chosen[k]]))
+            for k in kept
+            if (edges[k, 2:] > edges[k, :2]).all()
+        ]
+
+
+def _has_even_border(pixels: npt.NDArray[np.uint8]) -> bool:
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.float32)
+    away = np.abs(border - np.median(border, axis=0)).max(axis=1)
+    return bool(np.quantile(away, 0.9) <= EVEN)
+
+
+def load_network(name: str) -> ObjectNet:
+    """A network that ships with the project, ready to answer. Raises WeightsMissing."""
+    tensors, facts, _ = load_weights(name)
+    shape = facts["shape"]
+    network = ObjectNet(ObjectNetShape(**{**shape, "widths": tuple(shape["widths"])}))
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def _fitted(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:
+    """The photo at the network's size, its last rows and columns repeated up to whole steps; and the scale."""
+    height, width = pixels.shape[:2]
+    scale = SIDE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(pixels, size, interpolation=how)
+    below, right = -small.shape[0] % _STEP, -small.shape[1] % _STEP
+    padded = cv2.copyMakeBorder(small, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.uint8), scale
