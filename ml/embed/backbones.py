@@ -59,20 +59,12 @@ BACKBONES = {
 class BackboneEmbedder:
     """One layer of a torchvision network (docs: the module's page)."""
 
-    def __init__(self, name: str, network: nn.Module, layer: str, normalization: _Normalization) -> None:
-        self._network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._layer = layer
-        self._shift = torch.tensor(normalization.mean).view(1, 3, 1, 1)
-        self._scale = torch.tensor(normalization.std).view(1, 3, 1, 1)
-        self._has_bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # elsewhere bf16 is emulated, slowly
-        with torch.inference_mode():
-            shape = self._raw(torch.zeros(1, 3, normalization.side, normalization.side)).shape
-        is_spatial = len(shape) == 4
-        channels = min(shape[1], CHANNELS if is_spatial else FLAT)
-        self._projection = _projection(shape[1], channels)
+    def __init__(self, name: str, extractor: nn.Module, layer: str, normalization: _Normalization) -> None:
+        self.network = _Layer(extractor.eval().to(memory_format=torch.channels_last), normalization)  # type: ignore[call-overload]
+        channels, is_spatial = self.network.projection.shape[1], self.network.is_spatial
         cells = (channels, CELLS, CELLS) if is_spatial else None
         dim = channels * CELLS**2 if is_spatial else channels
-        digest = _fingerprint(network, f"{_VERSION} {name} {layer} {normalization}")
+        digest = _fingerprint(extractor, f"{_VERSION} {name} {layer} {normalization}")
         self.info = EmbedderInfo(name, dim, normalization.side, cells, f"{name}-{digest}")
 
     def embed(self, crops: Sequence[Crop]) -> Features:
@@ -86,28 +78,50 @@ class BackboneEmbedder:
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
                 batch = torch.from_numpy(np.stack([crop.pixels for crop in crops[start : start + BATCH]]))
-                found = self._project(self._raw(batch))
+                found = self.network(batch)
                 vectors[start : start + BATCH] = functional.normalize(found.flatten(1), dim=1).numpy()
                 if cells is not None:
                     cells[start : start + BATCH] = functional.normalize(found, dim=1).numpy()
         return Features(vectors, cells)
 
+
+class _Layer(nn.Module):
+    """One layer of a network on colors, projected."""
+
+    shift: Tensor
+    scale: Tensor
+    projection: Tensor
+
+    def __init__(self, extractor: nn.Module, normalization: _Normalization) -> None:
+        super().__init__()
+        self.extractor = extractor
+        self._has_bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # elsewhere bf16 is emulated, slowly
+        self.register_buffer("shift", torch.tensor(normalization.mean).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(normalization.std).view(1, 3, 1, 1))
+        with torch.inference_mode():
+            shape = self._raw(torch.zeros(1, 3, normalization.side, normalization.side)).shape
+        self.is_spatial = len(shape) == 4
+        channels = min(shape[1], CHANNELS if self.is_spatial else FLAT)
+        self.register_buffer("projection", _projection(shape[1], channels))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(n, 3, side, side) in [0, 1] -> (n, channels, CELLS, CELLS), or (n, channels) without a place."""
+        found = self._raw(pixels)
+        if not self.is_spatial:
+            return found @ self.projection
+        found = functional.adaptive_avg_pool2d(found, CELLS)
+        return torch.einsum("nchw,cd->ndhw", found, self.projection).contiguous()
+
     def _raw(self, pixels: Tensor) -> Tensor:
-        """(n, 3, side, side) in [0, 1] -> the layer's map (n, c, h, w), or (n, c) where it has no place."""
-        ready = ((pixels - self._shift) / self._scale).contiguous(memory_format=torch.channels_last)
+        """The layer's map (n, c, h, w), or (n, c) where it has no place."""
+        ready = ((pixels - self.shift) / self.scale).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._has_bf16):
-            found: Tensor = self._network(ready)["layer"]
+            found: Tensor = self.extractor(ready)["layer"]
         found = found.float()
         if found.ndim == 3:  # a transformer's tokens: the class token, then the patches row by row
             side = round((found.shape[1] - 1) ** 0.5)
             found = found[:, 1:].transpose(1, 2).reshape(len(found), -1, side, side)
         return found if found.ndim == 4 and found.shape[2] > 1 else found.flatten(1)
-
-    def _project(self, found: Tensor) -> Tensor:
-        if found.ndim == 4:
-            found = functional.adaptive_avg_pool2d(found, CELLS)
-            return torch.einsum("nchw,cd->ndhw", found, self._projection).contiguous()
-        return found @ self._projection
 
 
 @dataclass(frozen=True, slots=True)

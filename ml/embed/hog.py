@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from ml.protocols import EmbedderInfo, Features
@@ -35,10 +37,7 @@ class HogEmbedder:
         cells = INPUT // POOL // CELL
         digest = hashlib.sha256(_VERSION.encode()).hexdigest()
         self.info = EmbedderInfo("hog", cells * cells * BINS, INPUT, None, f"hog-{digest[:12]}")
-        # (64, 8): a pixel's share of each cell, falling linearly with the distance from its center
-        pixels = torch.arange(INPUT // POOL, dtype=torch.float32)[:, None] + 0.5
-        centers = CELL * (torch.arange(cells, dtype=torch.float32)[None] + 0.5)
-        self._window = (1.0 - (pixels - centers).abs() / CELL).clamp_(min=0)
+        self.network = nn.Sequential(OrderedDict(votes=_Votes(cells), blocks=_Blocks()))
 
     def embed(self, crops: Sequence[Crop]) -> Features:
         """(n, 576) float32 rows of length 1. Raises ValueError for a crop of another size."""
@@ -49,12 +48,25 @@ class HogEmbedder:
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
                 batch = np.stack([crop.pixels for crop in crops[start : start + BATCH]])
-                rows[start : start + BATCH] = self._describe(torch.from_numpy(batch)).numpy()
+                rows[start : start + BATCH] = self.network(torch.from_numpy(batch)).numpy()
         return Features(rows)
 
-    def _describe(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(n, 3, 128, 128) in [0, 1] -> (n, 576)."""
-        gray = (pixels * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+class _Votes(nn.Module):
+    """The histograms, not yet normalized."""
+
+    window: torch.Tensor
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        # (64, 8): a pixel's share of each cell, falling linearly with the distance from its center
+        pixels = torch.arange(INPUT // POOL, dtype=torch.float32)[:, None] + 0.5
+        centers = CELL * (torch.arange(cells, dtype=torch.float32)[None] + 0.5)
+        self.register_buffer("window", (1.0 - (pixels - centers).abs() / CELL).clamp_(min=0))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(n, 3, 128, 128) in [0, 1] -> (n, 9, 8, 8)."""
+        gray = 0.299 * pixels[:, :1] + 0.587 * pixels[:, 1:2] + 0.114 * pixels[:, 2:]
         gray = functional.avg_pool2d(gray, POOL).clamp_(min=0).sqrt_()
         padded = functional.pad(gray, (1, 1, 1, 1), mode="replicate")
         dx = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]
@@ -69,11 +81,14 @@ class HogEmbedder:
         votes.scatter_(1, index, magnitude * (1 - upper_share))
         votes.scatter_(1, (index + 1) % BINS, magnitude * upper_share)
         # Each vote is shared by the nearest cells, separably: two products with one small matrix.
-        return self._normalize(self._window.T @ votes @ self._window)
+        cells: torch.Tensor = self.window.T @ votes @ self.window
+        return cells
 
-    @staticmethod
-    def _normalize(cells: torch.Tensor) -> torch.Tensor:
-        """Each cell by the energy of the four 2 x 2 blocks it is in, clipped, averaged; length 1."""
+
+class _Blocks(nn.Module):
+    def forward(self, cells: torch.Tensor) -> torch.Tensor:
+        """(n, 9, 8, 8) -> (n, 576): each cell by the energy of the four 2 x 2 blocks it is in, clipped, averaged;
+        length 1."""
         energy = functional.pad(cells.square().sum(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
         blocks = (functional.avg_pool2d(energy, 2, stride=1) * 4 + 1e-4).sqrt()
         total = torch.zeros_like(cells)

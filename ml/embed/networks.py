@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["ViewNet", "ViewNetShape"]
+__all__ = ["ResidualBlock", "ViewNet", "ViewNetShape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ViewNet(nn.Module):
         for place, (width, blocks) in enumerate(zip(shape.widths, shape.blocks, strict=True)):
             for number in range(blocks):
                 stride = 2 if place and not number else 1
-                stages.append(_Block(before, width, stride))
+                stages.append(ResidualBlock(before, width, stride))
                 before = width
         self.trunk = nn.Sequential(*stages)
         self.to_cells = nn.Conv2d(before, shape.cell, 1)
@@ -63,7 +63,7 @@ class ViewNet(nn.Module):
         return vectors, functional.normalize(raw, dim=1), trunk.mean(dim=(2, 3))
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut."""
 
     def __init__(self, before: int, width: int, stride: int) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import nn
 
+from ml.embed.devices import device
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop
@@ -25,7 +27,8 @@ class ViewNetEmbedder:
 
     def __init__(self, network: ViewNet, fingerprint: str, name: str = "viewnet") -> None:
         shape = network.shape
-        self._network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = _OnColors(network.eval().to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        self.network.to(device())
         cells = (shape.cell, shape.rows, shape.rows)
         self.info = EmbedderInfo(name, shape.dim, shape.side, cells, fingerprint)
 
@@ -38,14 +41,29 @@ class ViewNetEmbedder:
         assert self.info.cells is not None
         vectors = np.empty((len(crops), self.info.dim), np.float32)
         cells = np.empty((len(crops), *self.info.cells), np.float32)
-        gray = torch.tensor(_GRAY).view(1, 3, 1, 1)
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
                 batch = torch.from_numpy(np.stack([crop.pixels for crop in crops[start : start + BATCH]]))
-                found = self._network((batch * gray).sum(1, keepdim=True))
-                vectors[start : start + BATCH] = found[0].numpy()
-                cells[start : start + BATCH] = found[1].numpy()
+                found = self.network(batch.to(device()))
+                vectors[start : start + BATCH] = found[0].cpu().numpy()
+                cells[start : start + BATCH] = found[1].cpu().numpy()
         return Features(vectors, cells)
+
+
+class _OnColors(nn.Module):
+    """The network behind what turns colors gray."""
+
+    gray: torch.Tensor
+
+    def __init__(self, network: ViewNet) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("gray", torch.tensor(_GRAY).view(1, 3, 1, 1))
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, 3, side, side) in [0, 1] -> vectors and cells."""
+        vectors, cells, _ = self.network((pixels * self.gray).sum(1, keepdim=True))
+        return vectors, cells
 
 
 def load_viewnet() -> ViewNetEmbedder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 
@@ -11,9 +12,11 @@ from torch import nn
 from ml.errors import BudgetTooSmall
 from ml.memory.graph import MIB
 from ml.memory.measuring import eager_peak
+from ml.protocols import Embedder
 
-__all__ = ["plan_batch_size", "planned_bytes"]
+__all__ = ["RESERVE", "crops_within", "plan_batch_size", "planned_bytes"]
 
+RESERVE = 0.125  # of a worker's budget: what the allocator keeps beside what it was asked for
 _LARGEST = 1 << 16  # batches beyond this gain nothing
 
 
@@ -27,20 +30,29 @@ def planned_bytes(model: nn.Module, input_shape: Sequence[int], batch: int) -> i
     return held + given + eager_peak(model, (batch, *input_shape))
 
 
-def plan_batch_size(model: nn.Module, input_shape: Sequence[int], budget_bytes: int) -> int:
+def plan_batch_size(
+    model: nn.Module,
+    input_shape: Sequence[int],
+    budget_bytes: int,
+    *,
+    beside: int = 0,
+    reserve: float = 0.0,
+    name: str = "",
+) -> int:
     """The largest batch with which `model`, run as it is without gradients, stays within `budget_bytes`:
     parameters, the batch and everything computed on the way, but not the Python process itself.
 
-    input_shape: of one example, (c, h, w). Raises BudgetTooSmall where not even one example fits.
+    input_shape: of one example, (c, h, w). beside: bytes the caller holds for each example as well. reserve:
+    share of the budget left free. name: what the model is called where it doesn't fit. Raises BudgetTooSmall where not even one example fits.
     """
 
     @cache
     def needed(batch: int) -> int:
-        return planned_bytes(model, input_shape, batch)
+        return math.ceil((planned_bytes(model, input_shape, batch) + batch * beside) / (1 - reserve))
 
     if needed(1) > budget_bytes:
         raise BudgetTooSmall(
-            f"{budget_bytes / MIB:.1f} MiB can't hold {type(model).__name__} with one input of shape "
+            f"{budget_bytes / MIB:.1f} MiB can't hold {name or type(model).__name__} with one input of shape "
             f"{tuple(input_shape)}; give it at least {-(-needed(1) // MIB)} MiB"
         )
     fits, fails = 1, _LARGEST + 1
@@ -57,3 +69,14 @@ def plan_batch_size(model: nn.Module, input_shape: Sequence[int], budget_bytes: 
             guess = (fits + fails) // 2
         guess = min(max(guess, fits + 1), fails - 1)
     return fits
+
+
+def crops_within(embedder: Embedder, budget_bytes: int) -> int:
+    """How many crops `embedder` may be given at once so that it, they and all it computes stay within
+    `budget_bytes`. Raises BudgetTooSmall."""
+    info = embedder.info
+    shape = (3, info.input_size, info.input_size)
+    crop = 4 * 4 * info.input_size**2  # three colors and the mask, float32
+    return plan_batch_size(
+        embedder.network, shape, budget_bytes, beside=crop, reserve=RESERVE, name=info.name
+    )

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ml.errors import ShapelensError
+from ml.errors import NetworkNotTraceable, ShapelensError
 from ml.memory.arena import arena_plan
 from ml.memory.budget import plan_batch_size, planned_bytes
 from ml.memory.drawing import draw_lifetimes
@@ -19,6 +19,7 @@ from ml.memory.networks import build, classification_networks
 from ml.memory.running import compare_runs
 from ml.memory.summary import Summary, read_memory, summarize
 from ml.memory.thesis import Table, tables
+from ml.memory.working import watch_worker
 
 __all__ = ["main"]
 
@@ -29,13 +30,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 with a sentence on standard error."""
     parser = _parser()
     options = parser.parse_args(argv)
-    if (options.network is None) == (not (options.thesis or options.all)):
-        parser.error("name a network, or ask for --thesis or --all")
+    if [options.network is not None, options.thesis, options.all, options.worker is not None].count(
+        True
+    ) != 1:
+        parser.error("name a network, or ask for --thesis, --all or --worker")
+    if options.worker is not None and options.budget is None:
+        parser.error("--worker needs a --budget to keep to")
     try:
         if options.thesis:
             _print_thesis(options)
         elif options.all:
             _print_all(options)
+        elif options.worker is not None:
+            _print_row(asdict(watch_worker(options.worker, int(options.budget * MIB))), options)
         else:
             _print_network(options)
     except ShapelensError as error:
@@ -59,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the lifetimes in the arena")
     parser.add_argument("--run", action="store_true", help="run it on this machine, plainly and in its arena")
     parser.add_argument("--budget", type=float, metavar="MIB", help="the largest batch that fits")
+    parser.add_argument(
+        "--worker", metavar="EMBEDDER", help="embed rendered views in a worker within --budget, and watch it"
+    )
     parser.add_argument(
         "--thesis", action="store_true", help="Tables 3.1 to 3.4 again, beside the thesis' figures"
     )
@@ -87,6 +97,10 @@ def _print_network(options: argparse.Namespace) -> None:
     if options.plot is not None:
         _plot(options, mode)
         row["plot"] = str(options.plot)
+    _print_row(row, options)
+
+
+def _print_row(row: dict[str, Any], options: argparse.Namespace) -> None:
     if options.json:
         _say(json.dumps(_rounded(row)))
         return
@@ -130,8 +144,13 @@ def _print_thesis(options: argparse.Namespace) -> None:
 def _print_all(options: argparse.Namespace) -> None:
     mode = Mode.TRAINING if options.train else Mode.INFERENCE
     rows: list[dict[str, Any]] = []
+    refused: dict[str, str] = {}
     for name in classification_networks():
-        one = _summary(options, name, options.batch, mode)
+        try:
+            one = _summary(options, name, options.batch, mode)
+        except NetworkNotTraceable as error:
+            refused[name] = str(error)
+            continue
         need = one.together or one.outputs
         ratio = need.arena / need.lower_bound
         rows.append({"network": name, **asdict(need), "ratio": ratio})
@@ -143,11 +162,14 @@ def _print_all(options: argparse.Namespace) -> None:
             sys.stdout.flush()
     far = [row["network"] for row in rows if row["ratio"] > _NEAR]
     if options.json:
-        _say(json.dumps({"networks": [_rounded(row) for row in rows], "above_2_percent": far}))
+        found = {"networks": [_rounded(row) for row in rows], "above_2_percent": far, "refused": refused}
+        _say(json.dumps(found))
         return
-    share = 100 * (len(rows) - len(far)) / len(rows)
+    share = 100 * (len(rows) - len(far)) / max(len(rows), 1)
     _say(f"within 2% of the lower bound: {len(rows) - len(far)} of {len(rows)} ({share:.1f}%)")
     _say(f"the rest: {', '.join(far) or 'none'}")
+    for name, reason in refused.items():
+        _say(f"left out: {name}: {reason}")
 
 
 def _say_table(table: Table) -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from ml import registry
 from ml.errors import BudgetTooSmall
-from ml.memory.budget import plan_batch_size, planned_bytes
+from ml.memory.budget import RESERVE, crops_within, plan_batch_size, planned_bytes
 from ml.memory.graph import MIB
 from ml.memory.measuring import allocator_peak, eager_peak
 
@@ -72,3 +73,24 @@ def test_a_run_with_the_planned_batch_keeps_to_the_budget() -> None:
     held = sum(p.untyped_storage().nbytes() for p in model.parameters())
     assert batch > 10
     assert held + given.untyped_storage().nbytes() + peak <= budget
+
+
+@pytest.mark.parametrize("spec", ["viewnet", "hog"])
+def test_as_many_crops_as_fit_beside_the_network(spec: str) -> None:
+    embedder = registry.embedder(spec)
+    side = embedder.info.input_size
+    budget = 24 * MIB
+
+    crops = crops_within(embedder, budget)
+
+    def needed(count: int) -> float:
+        held = planned_bytes(embedder.network, (3, side, side), count) + count * 16 * side**2
+        return held / (1 - RESERVE)
+
+    assert crops > 1
+    assert needed(crops) <= budget < needed(crops + 1)
+
+
+def test_a_budget_below_one_crop_names_the_embedder() -> None:
+    with pytest.raises(BudgetTooSmall, match=r"viewnet.*at least \d+ MiB"):
+        crops_within(registry.embedder("viewnet"), MIB)

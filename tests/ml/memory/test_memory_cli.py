@@ -11,6 +11,7 @@ import torchvision.models
 from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensor
 
+from ml.memory import cli
 from ml.memory.cli import main
 from ml.memory.networks import build, classification_networks
 
@@ -116,3 +117,20 @@ def test_networks_are_built_without_data_and_exactly() -> None:
 
 def test_every_classification_model_is_known() -> None:
     assert {"alexnet", "vgg16", "googlenet", "resnet18", "resnet152"} <= set(classification_networks())
+
+
+def test_all_goes_on_past_a_network_that_refuses_the_size(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "classification_networks", lambda: ["inception_v3", "squeezenet1_1"])
+
+    assert main(["--all", "--size", "64", "--json"]) == 0
+
+    answer = json.loads(capsys.readouterr().out)
+    assert [row["network"] for row in answer["networks"]] == ["squeezenet1_1"]
+    assert "input size" in answer["refused"]["inception_v3"]
+
+
+def test_a_worker_needs_a_budget() -> None:
+    with pytest.raises(SystemExit):
+        main(["--worker", "hog"])

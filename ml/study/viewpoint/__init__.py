@@ -1,0 +1,1 @@
+"""Predicting the viewpoint directly (thesis chapter 5): five formulations on one backbone, compared."""
