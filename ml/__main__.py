@@ -1,4 +1,4 @@
-"""`python -m ml COMMAND`: evaluate, bench, train, study, memory."""
+"""`python -m ml COMMAND`: evaluate, find, bench, train, study, memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ __all__ = ["main"]
 # Command -> where its main(argv) is, and what it does; loaded only when it is asked for.
 COMMANDS = {
     "evaluate": ("ml.evaluation.cli", "score the matching on galleries and queries"),
-    "bench": ("ml.evaluation.bench", "the search stage against alternatives, as ratios in one run"),
+    "find": ("ml.evaluation.finding", "look for one product in photos"),
+    "bench": ("ml.evaluation.benchmark", "each stage against alternatives, as ratios in one run"),
     "train": ("ml.train.cli", "train the network"),
     "study": ("ml.study.cli", "studies as tables and plots"),
     "memory": ("ml.memory.cli", "plan the memory a catalog needs"),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ml.types import Crop, Detection, FloatArray, Photo
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Adapter", "Detector", "Embedder", "EmbedderInfo", "Features"]
 
@@ -33,7 +36,10 @@ class Features:
 
 
 class Embedder(Protocol):
+    """network: what `embed` runs on (n, 3, side, side) pixels in [0, 1], for planning its memory."""
+
     info: EmbedderInfo
+    network: nn.Module
 
     def embed(self, crops: Sequence[Crop]) -> Features:
         """n crops of side info.input_size; n may be 0."""

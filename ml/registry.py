@@ -9,9 +9,10 @@ from typing import Any
 from ml.errors import UnknownName
 from ml.protocols import Adapter, Detector, Embedder
 
-__all__ = ["DEFAULT_EMBEDDER", "adapter", "detector", "embedder", "names", "reset"]
+__all__ = ["DEFAULT_DETECTOR", "DEFAULT_EMBEDDER", "adapter", "detector", "embedder", "names", "reset"]
 
 DEFAULT_EMBEDDER = "viewnet"
+DEFAULT_DETECTOR = "finder"
 
 _BACKBONE = "ml.embed.backbones:load_backbone"
 
@@ -27,7 +28,10 @@ _TABLE: dict[str, dict[str, str]] = {
         "viewnet": "ml.embed.viewnet:load_viewnet",
         "vit_b_16": _BACKBONE,
     },
-    "detector": {"saliency": "ml.detect.saliency:SaliencyDetector"},
+    "detector": {
+        "finder": "ml.detect.finder:FinderDetector",
+        "saliency": "ml.detect.saliency:SaliencyDetector",
+    },
     "adapter": {"identity": "ml.adapt.identity:IdentityAdapter"},
 }
 

@@ -81,6 +81,8 @@ def mesh_from_scene(
 def _add(builder: _Builder, transform: npt.NDArray[np.float64], geometry: trimesh.Trimesh) -> None:
     vertices = np.asarray(geometry.vertices, dtype=np.float64)
     faces = np.asarray(geometry.faces, dtype=np.int64)
+    if vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise BadMesh("a vertex has not three coordinates: the file is damaged; export it again")
     with np.errstate(invalid="ignore", over="ignore"):
         builder.vertices.append(vertices @ transform[:3, :3].T + transform[:3, 3])
     builder.faces.append(faces + builder.offset)

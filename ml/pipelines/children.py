@@ -11,13 +11,15 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import as_completed
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from ml.errors import BadMesh, ShapelensError
+from ml.pipelines.confinement import confine
 
-__all__ = ["ChildLimits", "Outcome", "run_in_children"]
+__all__ = ["ChildLimits", "Confinement", "Outcome", "run_in_children"]
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ Job = TypeVar("Job")
 Made = TypeVar("Made")
 
 _TASKS_A_CHILD = 100  # then it is replaced, so that what a library leaks stays small
+_KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "OPENCV_LOG_LEVEL"}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -34,6 +37,14 @@ class ChildLimits:
 
     seconds: float
     memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """All that children may read and write, beside Python's own files; they have no network either."""
+
+    readable: tuple[Path, ...]
+    writable: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +57,12 @@ class Outcome(Generic[Job, Made]):
 
 
 def run_in_children(
-    task: Callable[[Job], Made], jobs: Sequence[Job], *, workers: int, limits: ChildLimits
+    task: Callable[[Job], Made],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    limits: ChildLimits,
+    confinement: Confinement | None = None,
 ) -> Generator[Outcome[Job, Made], None, None]:
     """task(job) for every job, in any order, as each is done.
 
@@ -59,7 +75,7 @@ def run_in_children(
         max_workers=max(1, min(workers, len(jobs))),
         max_tasks=_TASKS_A_CHILD,
         initializer=_start_child,
-        initargs=(limits.memory_mb,),
+        initargs=(limits.memory_mb, confinement),
         context=multiprocessing.get_context("spawn"),
     )
     try:
@@ -72,12 +88,16 @@ def run_in_children(
         pool.join()
 
 
-def _start_child(memory_mb: int) -> None:
-    for name in _THREADS:
-        os.environ[name] = "1"
+def _start_child(memory_mb: int, confinement: Confinement | None) -> None:
     limit = memory_mb << 20
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name in set(os.environ) - _KEPT:
+        del os.environ[name]  # keys and passwords are none of a reader's business
+    for name in _THREADS:
+        os.environ[name] = "1"
+    if confinement and (missing := confine(confinement.readable, confinement.writable)):
+        log.warning("this system can't confine the readers of models: %s", ", ".join(missing))
 
 
 def _failure(error: BaseException | None, limits: ChildLimits) -> ShapelensError | None:

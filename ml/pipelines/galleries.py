@@ -21,7 +21,16 @@ from ml.search.generation import open_generation
 from ml.search.manifest import Manifest
 from ml.types import ModelFile
 
-__all__ = ["VIEW_IDS_A_MODEL", "BuiltGallery", "Failure", "IndexOptions", "build_gallery", "found_models"]
+__all__ = [
+    "VIEW_IDS_A_MODEL",
+    "BuiltGallery",
+    "Failure",
+    "IndexOptions",
+    "OnboardedSources",
+    "build_gallery",
+    "found_models",
+    "onboard_sources",
+]
 
 VIEW_IDS_A_MODEL = 1024
 
@@ -54,6 +63,15 @@ class BuiltGallery:
 
 
 @dataclass(frozen=True, slots=True)
+class OnboardedSources:
+    """items and directories run in parallel."""
+
+    items: Gallery
+    directories: tuple[Path, ...]
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     item: GalleryItem
     model: ModelFile
@@ -74,23 +92,39 @@ def build_gallery(
     """
     options = options or IndexOptions()
     tell = progress or silent
+    onboarded = onboard_sources(
+        sources, cache, exclude_categories=exclude_categories, workers=options.workers, progress=tell
+    )
+    entries = [
+        GenerationEntry(place, directory, place * VIEW_IDS_A_MODEL)
+        for place, directory in enumerate(onboarded.directories)
+    ]
+    generation = cache / "generations" / _generation_name(entries, options)
+    manifest = _generation(entries, generation, options, tell)
+    return BuiltGallery(onboarded.items, onboarded.directories, generation, manifest, onboarded.failures)
+
+
+def onboard_sources(
+    sources: Sequence[Path],
+    cache: Path,
+    *,
+    exclude_categories: Iterable[str] = (),
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> OnboardedSources:
+    """Read and render every model of the sources, taking from `cache` what is there already.
+
+    Raises BadSource for a source that can't be opened, NoViews where no model came in.
+    """
+    tell = progress or silent
     found, failures = found_models(sources, cache / "sources", exclude_categories, tell)
-    directories, failed = _onboard(found, cache / "models", options.workers, tell)
+    directories, failed = _onboard(found, cache / "models", workers, tell)
     failures += [Failure(found[at].item.id, reason) for at, reason in sorted(failed.items())]
     kept = [at for at in range(len(found)) if at not in failed]
     if not kept:
         raise NoViews(f"no model of {', '.join(map(str, sources))} could be indexed; see the reasons above")
-    entries = [
-        GenerationEntry(place, directories[at], place * VIEW_IDS_A_MODEL) for place, at in enumerate(kept)
-    ]
-    generation = cache / "generations" / _generation_name(entries, options)
-    manifest = _generation(entries, generation, options, tell)
-    return BuiltGallery(
-        tuple(found[at].item for at in kept),
-        tuple(directories[at] for at in kept),
-        generation,
-        manifest,
-        tuple(failures),
+    return OnboardedSources(
+        tuple(found[at].item for at in kept), tuple(directories[at] for at in kept), tuple(failures)
     )
 
 

@@ -6,10 +6,10 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -19,14 +19,16 @@ import numpy.typing as npt
 from ml import registry
 from ml.errors import GenerationMismatch, NoViews
 from ml.geometry.crops import crop_of_view
+from ml.memory.budget import crops_within
 from ml.pipelines.progress import Progress, silent
-from ml.protocols import EmbedderInfo
+from ml.protocols import EmbedderInfo, Features
 from ml.render.shading import RENDERER_FINGERPRINT
 from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
 from ml.search.calibration import ESTIMATOR, FALSE_ACCEPTS, TAIL, fit_calibration, no_match_threshold
 from ml.search.config import SearchConfig
 from ml.search.generation import (
+    ROWS_BYTES,
     camera_to_row,
     discard,
     pack_masks,
@@ -35,13 +37,14 @@ from ml.search.generation import (
 )
 from ml.search.manifest import Manifest, digest_of, write_manifest
 from ml.search.rerank import quantize_cells
-from ml.types import Array, FloatArray
+from ml.types import Array, FloatArray, ViewSet
 
 __all__ = [
     "CalibrationSource",
     "GenerationEntry",
     "build_generation",
     "check_fingerprints",
+    "embed_views",
     "features_of",
     "verify_generation",
 ]
@@ -82,8 +85,11 @@ class _Table(Protocol):
 # ---- features of one model ------------------------------------------------------------------
 
 
-def features_of(directory: Path, embedder_name: str) -> Path:
+def features_of(directory: Path, embedder_name: str, *, memory_bytes: int | None = None) -> Path:
     """The features of an onboarded model's views, made if they are not there yet.
+
+    memory_bytes: what the network, its crops and all it computes may take, beside the process and the views
+    themselves; None for no limit. Raises BudgetTooSmall.
 
     The file is named by the embedder's fingerprint and says which views it was made from, so one of
     another network or of views rendered again is never taken. Written beside and renamed.
@@ -99,8 +105,7 @@ def features_of(directory: Path, embedder_name: str) -> Path:
             f"the views of {directory} were rendered by {views.fingerprint}, this is {RENDERER_FINGERPRINT}; "
             "onboard the model again"
         )
-    size = embedder.info.input_size
-    features = embedder.embed([crop_of_view(views, k, size) for k in range(len(views.grid))])
+    features = embed_views(views, embedder_name, memory_bytes=memory_bytes)
     content: dict[str, Any] = {
         "version": np.int64(FEATURES_VERSION),
         "views": np.array(source),
@@ -114,6 +119,25 @@ def features_of(directory: Path, embedder_name: str) -> Path:
         content["cells"] = quantize_cells(features.cells)
     _save(path, content)
     return path
+
+
+def embed_views(views: ViewSet, embedder_name: str, *, memory_bytes: int | None = None) -> Features:
+    """All views, as many at a time as `memory_bytes` allow. Raises BudgetTooSmall."""
+    embedder = registry.embedder(embedder_name)
+    size, count = embedder.info.input_size, len(views.grid)
+    step = count if memory_bytes is None else _crops_within(embedder_name, memory_bytes)
+    parts = [
+        embedder.embed([crop_of_view(views, k, size) for k in range(start, min(start + step, count))])
+        for start in range(0, count, step)
+    ]
+    cells = [part.cells for part in parts if part.cells is not None]
+    vectors = np.concatenate([part.vectors for part in parts])
+    return Features(vectors, np.concatenate(cells) if cells else None)
+
+
+@cache
+def _crops_within(embedder_name: str, memory_bytes: int) -> int:
+    return crops_within(registry.embedder(embedder_name), memory_bytes)
 
 
 def _is_current(path: Path, source: str) -> bool:
@@ -147,10 +171,12 @@ def build_generation(
     adapter_name: str = "identity",
     config: SearchConfig | None = None,
     calibration: CalibrationSource | None = None,
+    memory_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Build a generation of these models in the new folder `out`, verified before it stands there.
 
+    memory_bytes: what embedding may take, as `features_of` says.
     progress(stage, done, total) with the stages embedding, writing, calibrating, verifying.
     Raises NoViews without entries, ValueError where ids repeat, FileExistsError where `out` exists,
     GenerationMismatch where a model was rendered by another renderer.
@@ -159,14 +185,15 @@ def build_generation(
     if out.exists():
         raise FileExistsError(f"{out} exists; a generation is never overwritten, choose another folder")
     embedder, adapter = registry.embedder(embedder_name), registry.adapter(adapter_name)
-    tables = _embed_all(entries, embedder_name, tell)
+    tables = _embed_all(entries, embedder_name, memory_bytes, tell)
     out.parent.mkdir(parents=True, exist_ok=True)
     staged = out.parent / f"{out.name}.tmp-{uuid.uuid4().hex[:8]}"
     staged.mkdir()
     try:
         vectors = _write_rows(staged, entries, tables, embedder.info, tell)
         source = calibration or CalibrationSource()
-        fitted, threshold = _calibrate(staged, vectors, embedder_name, adapter_name, source, tell)
+        patches = partial(_patches, embedder_name, adapter_name, kept=out.parent, memory_bytes=memory_bytes)
+        fitted, threshold = _calibrate(staged, vectors, patches, source, tell)
         manifest = Manifest(
             embedder=embedder_name,
             embedder_fingerprint=embedder.info.fingerprint,
@@ -223,7 +250,9 @@ def check_fingerprints(manifest: Manifest, *, embedder_name: str | None = None) 
             raise GenerationMismatch(f"the index was built with {kind} {built}, this is {present}; {way_out}")
 
 
-def _embed_all(entries: Sequence[GenerationEntry], embedder_name: str, tell: Progress) -> list[Path]:
+def _embed_all(
+    entries: Sequence[GenerationEntry], embedder_name: str, memory_bytes: int | None, tell: Progress
+) -> list[Path]:
     if not entries:
         raise NoViews("an index needs at least one model with views; import some products first")
     if len({entry.model_id for entry in entries}) < len(entries):
@@ -231,7 +260,7 @@ def _embed_all(entries: Sequence[GenerationEntry], embedder_name: str, tell: Pro
     paths = []
     for done, entry in enumerate(entries):
         tell("embedding", done, len(entries))
-        paths.append(features_of(entry.directory, embedder_name))
+        paths.append(features_of(entry.directory, embedder_name, memory_bytes=memory_bytes))
     tell("embedding", len(entries), len(entries))
     return paths
 
@@ -292,20 +321,30 @@ def _scatter(
     if info.cells:
         shapes["cells"] = (np.int8, (n, *info.cells))
     maps = {
-        name: np.lib.format.open_memmap(staged / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
-        for name, (dtype, shape) in shapes.items()
+        name: _reserved_map(staged / f"{name}.npy", dtype, shape) for name, (dtype, shape) in shapes.items()
     }
+    if n * info.dim * 4 <= ROWS_BYTES:
+        maps["rows"] = _reserved_map(staged / "rows.npy", np.float32, (n, info.dim))
     start = 0
     for done, (path, count) in enumerate(zip(tables, counts, strict=True)):
         tell("writing", done, len(tables))
         with np.load(path, allow_pickle=False) as content:
             for name, rows in maps.items():
-                rows[place[start : start + count]] = content[name]
+                # the rows are the float16 numbers exactly, in another width
+                rows[place[start : start + count]] = content["vectors" if name == "rows" else name]
         start += count
     for rows in maps.values():
         rows.flush()
     tell("writing", len(tables), len(tables))
     return cast("npt.NDArray[np.float16]", maps["vectors"])
+
+
+def _reserved_map(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """A new array on disk, its room taken at once: OSError where there is none, not a signal in mid-write."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _read(path: Path, name: str) -> Array:
@@ -319,22 +358,17 @@ def _read(path: Path, name: str) -> Array:
 def _calibrate(
     staged: Path,
     vectors: npt.NDArray[np.float16],
-    embedder_name: str,
-    adapter_name: str,
+    describe: Callable[[int, int, Path | None], tuple[FloatArray, str]],
     source: CalibrationSource,
     tell: Progress,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     tell("calibrating", 0, 2)
-    patches, drawn_from = _patches(
-        embedder_name, adapter_name, source.patches, source.seed, source.backgrounds, staged.parent
-    )
+    patches, drawn_from = describe(source.patches, source.seed, source.backgrounds)
     fitted = fit_calibration(cast("FloatArray", vectors), patches)
     np.save(staged / "calibration.npy", fitted.lines)
     tell("calibrating", 1, 2)
     folder = source.absent or source.backgrounds
-    absent, absent_from = _patches(
-        embedder_name, adapter_name, source.absent_patches, source.seed + 1, folder, staged.parent
-    )
+    absent, absent_from = describe(source.absent_patches, source.seed + 1, folder)
     threshold = no_match_threshold(cast("FloatArray", vectors), fitted.lines, absent)
     tell("calibrating", 2, 2)
     calibration = {
@@ -357,7 +391,13 @@ def _calibrate(
 
 @lru_cache(maxsize=4)
 def _patches(
-    embedder_name: str, adapter_name: str, count: int, seed: int, folder: Path | None, kept: Path
+    embedder_name: str,
+    adapter_name: str,
+    count: int,
+    seed: int,
+    folder: Path | None,
+    kept: Path,
+    memory_bytes: int | None = None,
 ) -> tuple[FloatArray, str]:
     """Adapted descriptors (count, d) of background patches, made once and then taken from `kept`."""
     embedder, adapter = registry.embedder(embedder_name), registry.adapter(adapter_name)
@@ -367,7 +407,10 @@ def _patches(
     known = _kept_rows(path, (count, embedder.info.dim))
     if known is not None:
         return known, name
-    rows = [embedder.embed(batch).vectors for batch in _batches(crops, 128)]
+    step = 128
+    if memory_bytes is not None:
+        step = min(step, _crops_within(embedder_name, memory_bytes))
+    rows = [embedder.embed(batch).vectors for batch in _batches(crops, step)]
     made: FloatArray = adapter.adapt(np.concatenate(rows)).astype(np.float32)
     beside = path.with_name(f".{path.name}.{os.getpid()}.npy")
     np.save(beside, made)

@@ -20,9 +20,10 @@ from ml.geometry.normals import merged_vertices
 from ml.mesh.glb import write_glb
 from ml.mesh.limits import MeshLimits
 from ml.mesh.models import load_model
-from ml.mesh.resources import references
+from ml.mesh.resources import references, source_root
 from ml.mesh.storage import save_mesh
-from ml.pipelines.children import ChildLimits, run_in_children
+from ml.pipelines.children import ChildLimits, Confinement, run_in_children
+from ml.render.inspecting import symmetry, view_warnings
 from ml.render.raycast import RayScene
 from ml.render.thumbnails import thumbnail
 from ml.render.views import DEFAULT_GRID, ViewGrid, encode_jpeg, render_views, save_views
@@ -61,7 +62,8 @@ class OnboardLimits:
 
 @dataclass(frozen=True, slots=True)
 class OnboardedModel:
-    """What was made. extents: width, height, depth in metres. mesh_hash: SHA-256 of the geometry."""
+    """What was made. extents: width, height, depth in metres. mesh_hash: SHA-256 of the geometry.
+    symmetry: as `ml.render.inspecting` finds it."""
 
     directory: Path
     faces: int
@@ -70,6 +72,7 @@ class OnboardedModel:
     view_count: int
     mesh_hash: str
     warnings: tuple[str, ...]
+    symmetry: str = "none"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +113,8 @@ def onboard(
             extents=(float(mesh.extents[0]), float(mesh.extents[1]), float(mesh.extents[2])),
             view_count=len(views.grid),
             mesh_hash=mesh_hash(mesh),
-            warnings=tuple(dict.fromkeys(warnings)),
+            warnings=tuple(dict.fromkeys([*warnings, *view_warnings(views, mesh.extents.tolist())])),
+            symmetry=symmetry(views),
         )
         _write_facts(made, mesh, views, staged / "facts.json")
         _put_in_place(staged, job.out)
@@ -135,6 +139,7 @@ def _write_facts(made: OnboardedModel, mesh: Mesh, views: ViewSet, path: Path) -
         "materials": [material.name for material in mesh.materials],
         "warnings": list(made.warnings),
         "mesh_hash": made.mesh_hash,
+        "symmetry": made.symmetry,
         "renderer": views.fingerprint,
         "views": made.view_count,
     }
@@ -200,7 +205,11 @@ def onboard_many(
     limits = limits or OnboardLimits()
     task = partial(onboard, grid=grid, limits=limits)
     outcomes = run_in_children(
-        task, jobs, workers=workers, limits=ChildLimits(limits.seconds, limits.memory_mb)
+        task,
+        jobs,
+        workers=workers,
+        limits=ChildLimits(limits.seconds, limits.memory_mb),
+        confinement=_confinement(jobs),
     )
     with closing(outcomes):
         for outcome in outcomes:
@@ -210,6 +219,14 @@ def onboard_many(
             if on_result is not None:
                 on_result(result)
             yield result
+
+
+def _confinement(jobs: Sequence[OnboardJob]) -> Confinement:
+    """A reader sees the sources and writes where models go: no photos, no database, no keys."""
+    for job in jobs:
+        job.out.parent.mkdir(parents=True, exist_ok=True)
+    readable = {source_root(job.model.path.resolve()) for job in jobs}
+    return Confinement(tuple(sorted(readable)), tuple(sorted({job.out.parent.resolve() for job in jobs})))
 
 
 def _discard_staged(out: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from ml import registry
 from ml.errors import BadBox, NoViews, ShapelensError
@@ -19,6 +20,7 @@ from ml.geometry.crops import crop_photo
 from ml.pipelines.indexing import check_fingerprints
 from ml.pose.fitting import ModelPoseFitter
 from ml.protocols import Adapter, Detector, Embedder, Features
+from ml.search.agreement import Agreement, agreement, other_viewpoints
 from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
 from ml.search.config import SearchConfig
 from ml.search.library import Library, Scored
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 LEAST_SIDE = 2.0  # pixels a box must measure in each direction
 
 Clock = dict[str, float]
+Live = list[npt.NDArray[np.bool_]]  # a generation each: the views a search may return
 
 
 class PoseFitter(Protocol):
@@ -49,11 +52,13 @@ class PoseFitter(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Searched:
-    """One photo, matched: what was scored, what views are ranked by (m,), and each product's best."""
+    """One photo, matched: what was scored, what views are ranked by (m,), each product's best, and the
+    photo's cells (c, r, k)."""
 
     scored: Scored
     ranked: FloatArray
     best: PhotoBest
+    cells: FloatArray | None
 
 
 class Searcher:
@@ -83,7 +88,7 @@ class Searcher:
         *,
         embedder_name: str | None = None,
         appended: Sequence[Path] = (),
-        detector_name: str = "saliency",
+        detector_name: str = registry.DEFAULT_DETECTOR,
         config: SearchConfig | None = None,
         fit_pose: PoseFitter | None = None,
     ) -> Searcher:
@@ -118,49 +123,60 @@ class Searcher:
         withdrawn: frozenset[int] = frozenset(),
         model_directory: Callable[[int], Path] | None = None,
         on_stage: Callable[[str], None] | None = None,
+        on_matches: Callable[[SearchAnswer], None] | None = None,
         pose_top: int = 5,
     ) -> SearchAnswer:
         """Products for one or several photos of one object, best first.
 
         withdrawn: models never to be returned. model_directory: where a model was onboarded to, for the
-        pose; None leaves poses out. on_stage is told "looking", "matching", "fitting".
+        pose; None leaves poses out. on_stage is told "looking", "matching", "fitting"; on_matches is given
+        the answer as it is before poses are fitted.
         Raises BadBox for a box outside its photo, ValueError without a photo or for tau outside (0, 1].
         """
         if not queries:
             raise ValueError("a search needs at least one photo")
         tell = on_stage or _silent
         clock: Clock = {}
+        live = self.library.live_rows(withdrawn)
         tell("looking")
         with _timed(clock, "looking"):
-            infos, features = self._look(queries, clock)
+            infos, features = self._look(queries, tau, live, clock)
         tell("matching")
         with _timed(clock, "matching"):
             used = [index for index, info in enumerate(infos) if info.is_used]
             try:
-                searched = self._match(infos, features, used, tau, withdrawn, clock)
+                searched = self._match(infos, features, used, tau, live, clock)
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
             ranking = fuse_photos([photo.best for photo in searched], top)
             matches = self._matches(ranking, searched, used)
-        tell("fitting")
-        with _timed(clock, "fitting"):
-            if model_directory is not None:
-                matches = self._fit(matches, queries, infos, model_directory, pose_top)
         best = max(float(photo.scored.calibrated.max()) for photo in searched)
-        return SearchAnswer(
+        answer = SearchAnswer(
             queries=tuple(infos),
             matches=tuple(matches),
             tau_used=min(photo.scored.tau for photo in searched),
             widened=any(photo.scored.is_widened for photo in searched),
             no_match=best < self.library.manifest.no_match_threshold,
             seconds=clock,
+            best=best,
         )
+        tell("fitting")
+        if on_matches is not None:
+            on_matches(answer)
+        with _timed(clock, "fitting"):
+            if model_directory is not None:
+                fitted = self._fit(matches, queries, infos, model_directory, pose_top)
+                answer = replace(answer, matches=tuple(fitted))
+        log.info("%d photos, %d matches: %s", len(queries), len(matches), _spoken(clock))
+        return answer
 
     # ---- looking ------------------------------------------------------------------------
 
-    def _look(self, queries: Sequence[PhotoQuery], clock: Clock) -> tuple[list[QueryInfo], Features]:
+    def _look(
+        self, queries: Sequence[PhotoQuery], tau: float, live: Live, clock: Clock
+    ) -> tuple[list[QueryInfo], Features]:
         with _timed(clock, "detect"):
-            infos = [self._find(query) for query in queries]
+            infos = [self._find(query, tau, live) for query in queries]
         usable = usable_photos([is_truncated(info.box, *info.photo_size) for info in infos])
         infos = [replace(info, is_used=index in usable) for index, info in enumerate(infos)]
         with _timed(clock, "embed"):
@@ -172,15 +188,35 @@ class Searcher:
             adapted = Features(self._adapter.adapt(features.vectors), features.cells)
         return infos, adapted
 
-    def _find(self, query: PhotoQuery) -> QueryInfo:
+    def _find(self, query: PhotoQuery, tau: float, live: Live) -> QueryInfo:
         photo = query.photo
         size = (photo.width, photo.height)
         if query.box is not None:
             return QueryInfo(_checked(query.box, photo), (), size, "shopper")
-        detections = tuple(self.detect(photo))
+        detections = tuple(self._known_first(photo, self.detect(photo), tau, live))
         if detections:
             return QueryInfo(detections[0].box, detections, size, "found")
         return QueryInfo(photo.full_box, (), size, "whole")
+
+    def _known_first(
+        self, photo: Photo, detections: list[Detection], tau: float, live: Live
+    ) -> list[Detection]:
+        """Of the things that stand out, those the catalog knows first: each is scored by the exemplars
+        themselves (thesis 4.3), by its best calibrated view, beside the detector's own word."""
+        weight = self.config.known_weight
+        if len(detections) < 2 or weight <= 0 or not any(mask.any() for mask in live):
+            return detections
+        size = self._embedder.info.input_size
+        crops = [crop_photo(photo, found.box, size) for found in detections]
+        vectors = self._adapter.adapt(self._embedder.embed(crops).vectors)
+        known = [
+            float(self.library.score(vector, found.box.aspect, tau, live).calibrated.max())
+            for vector, found in zip(vectors, detections, strict=True)
+        ]
+        order = np.argsort(
+            [-found.score - weight * best for found, best in zip(detections, known, strict=True)]
+        )
+        return [detections[at] for at in order]
 
     # ---- matching -----------------------------------------------------------------------
 
@@ -190,10 +226,9 @@ class Searcher:
         features: Features,
         used: Sequence[int],
         tau: float,
-        withdrawn: frozenset[int],
+        live: Live,
         clock: Clock,
     ) -> list[_Searched]:
-        live = self.library.live_rows(withdrawn)
         searched = []
         for index in used:
             with _timed(clock, "search"):
@@ -211,7 +246,8 @@ class Searcher:
                     len(self.library.model_ids),
                     mean_of=self.config.views_mean,
                 )
-            searched.append(_Searched(scored, ranked, best))
+            cells = None if features.cells is None else features.cells[index]
+            searched.append(_Searched(scored, ranked, best, cells))
         return searched
 
     def _rerank(self, scored: Scored, ranked: FloatArray, cells: FloatArray) -> FloatArray:
@@ -239,6 +275,7 @@ class Searcher:
                 if row >= 0
             )
             first = views[0]
+            of_first = searched[used.index(first.photo)]
             matches.append(
                 Match(
                     model_id=int(self.library.model_ids[product]),
@@ -249,6 +286,8 @@ class Searcher:
                     confidence=self.config.word(max(view.calibrated for view in views)),
                     total=float(total),
                     views=views,
+                    others=self._others(of_first, int(product), first.photo),
+                    agreement=self._agreement(of_first, int(rows[used.index(first.photo)])),
                 )
             )
         return matches
@@ -262,6 +301,23 @@ class Searcher:
             float(searched.scored.cosines[at]),
             float(searched.scored.calibrated[at]),
         )
+
+    def _others(self, searched: _Searched, product: int, photo: int) -> tuple[PhotoView, ...]:
+        """Viewpoints of a product almost as good as its best."""
+        at = np.flatnonzero(searched.scored.products == product)
+        at = at[np.isfinite(searched.ranked[at])]
+        scores = searched.ranked[at]
+        at = at[scores >= scores.max() - self.config.second_view]  # only of these is a view looked up
+        rows = searched.scored.rows[at]
+        views = [self.library.view(int(row)) for row in rows]
+        found = other_viewpoints(views, searched.ranked[at], self.config.second_view)
+        return tuple(self._photo_view(searched, int(rows[index]), photo) for index in found)
+
+    def _agreement(self, searched: _Searched, row: int) -> Agreement | None:
+        if searched.cells is None or (stored := self.library.cells(np.array([row]))) is None:
+            return None
+        mask = cell_masks(stored[1], *searched.cells.shape[1:])[0]
+        return agreement(searched.cells, stored[0][0], mask, shift=self.config.cell_shift)
 
     # ---- fitting ------------------------------------------------------------------------
 
@@ -300,6 +356,10 @@ def _checked(box: Box, photo: Photo) -> Box:
             "pixels; draw it around the object"
         )
     return inside
+
+
+def _spoken(clock: Clock) -> str:
+    return ", ".join(f"{name} {1e3 * seconds:.0f} ms" for name, seconds in clock.items())
 
 
 def _silent(stage: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ml.search.agreement import Agreement
 from ml.search.config import Confidence
 from ml.types import Box, Detection, Photo, Pose, View
 
@@ -56,6 +57,8 @@ class Match:
     total       what products are ranked by: re-ranked, summed over the photos (eq. 3.9)
     views       each photo's view of the product
     pose        in the photo of views[0]; None where it was not asked for or can't be fitted
+    others      other viewpoints that score almost as well in that photo: the pose is uncertain
+    agreement   where that view's cells agree with the photo's; None where the embedder keeps no cells
     """
 
     model_id: int
@@ -67,6 +70,8 @@ class Match:
     pose: Pose | None = None
     total: float = 0.0
     views: tuple[PhotoView, ...] = ()
+    others: tuple[PhotoView, ...] = ()
+    agreement: Agreement | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +79,7 @@ class SearchAnswer:
     """matches   best first, one a product; empty only where the index holds no live view
     tau_used  the widest factor any photo needed
     no_match  no photo's best calibrated score over all views reaches the index's threshold
+    best      that score; None where no view was searched
     seconds   by stage: looking = detect + embed, matching = search + rerank, fitting
     """
 
@@ -83,3 +89,4 @@ class SearchAnswer:
     widened: bool
     no_match: bool
     seconds: dict[str, float] = field(default_factory=dict)
+    best: float | None = None

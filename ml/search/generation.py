@@ -3,6 +3,7 @@
 A generation is a folder that is never changed once it stands. Its rows are views, sorted by log aspect:
 
     vectors.npy      (n, d) float16, rows of length 1
+    rows.npy         (n, d) float32, the same numbers; left out where they would take over ROWS_BYTES
     cells.npy        (n, c, r, k) int8, cell values times 127; only where the embedder keeps cells
     log_aspects.npy  (n,) float64, ascending
     aspects.npy      (n,) float64, height / width
@@ -32,6 +33,7 @@ from ml.types import Array, BoolArray, Camera, View
 __all__ = [
     "CELL_SCALE",
     "MASK_SIDE",
+    "ROWS_BYTES",
     "Generation",
     "camera_to_row",
     "check_sizes",
@@ -44,6 +46,7 @@ __all__ = [
 ]
 
 MASK_SIDE = 32
+ROWS_BYTES = 2**30  # a million views of 256 values; more are streamed from the float16 ones
 CELL_SCALE = 127.0
 _WAY_OUT = "run manage.py build_index, or roll back to the generation before"
 _TABLES = ("log_aspects", "aspects", "view_ids", "model_ids", "angles", "cameras", "masks", "calibration")
@@ -56,6 +59,7 @@ class Generation:
     folder: Path
     manifest: Manifest
     vectors: npt.NDArray[np.float16]
+    rows: npt.NDArray[np.float32] | None
     cells: npt.NDArray[np.int8] | None
     log_aspects: npt.NDArray[np.float64]
     aspects: npt.NDArray[np.float64]
@@ -112,10 +116,11 @@ def open_generation(folder: Path) -> Generation:
     n = manifest.views
     tables = {name: _map(folder / f"{name}.npy", n) for name in _TABLES}
     vectors = _map(folder / "vectors.npy", n)
+    rows = _map(folder / "rows.npy", n) if "rows.npy" in manifest.files else None
     cells = _map(folder / "cells.npy", n) if manifest.cells else None
     if vectors.shape != (n, manifest.dim) or (cells is not None and cells.shape[1:] != manifest.cells):
         raise GenerationCorrupt(f"{folder}: the vectors have shape {vectors.shape}; {_WAY_OUT}")
-    return Generation(folder, manifest, vectors, cells, **tables)
+    return Generation(folder, manifest, vectors, rows, cells, **tables)
 
 
 def _map(path: Path, rows: int) -> Array:

@@ -43,7 +43,7 @@ class Library:
 
     def __init__(self, generations: Sequence[Generation]) -> None:
         self.generations = tuple(generations)
-        self._scans = [ExactScan(generation.vectors) for generation in generations]
+        self._scans = [ExactScan(generation.vectors, generation.rows) for generation in generations]
         self._offsets = np.cumsum([0, *(len(generation) for generation in generations)])
         ids = np.concatenate([generation.model_ids for generation in generations])
         self.model_ids, products = np.unique(ids, return_inverse=True)

@@ -6,6 +6,8 @@ cells in which the view shows the object count, because only the view's mask is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,7 +15,10 @@ import torch
 from ml.search.generation import CELL_SCALE, MASK_SIDE
 from ml.types import FloatArray
 
-__all__ = ["blend", "cell_masks", "cell_scores", "quantize_cells"]
+__all__ = ["blend", "cell_masks", "cell_scores", "quantize_cells", "shifts"]
+
+
+Part = tuple[slice, slice]
 
 
 def quantize_cells(cells: FloatArray) -> npt.NDArray[np.int8]:
@@ -43,22 +48,29 @@ def cell_scores(
     total = weights.sum(dim=(1, 2)).clamp_min(1e-6)
     photo = torch.from_numpy(np.ascontiguousarray(query, dtype=np.float32))
     best = torch.full((len(views),), -1.0)
-    for down in range(-shift, shift + 1):
-        for right in range(-shift, shift + 1):
+    for _, _, of_view, of_photo in shifts(side_r, side_k, shift):
+        cosines = (views[:, :, of_view[0], of_view[1]] * photo[:, of_photo[0], of_photo[1]]).sum(dim=1)
+        inside = weights[:, of_view[0], of_view[1]]
+        weight = inside.sum(dim=(1, 2))
+        score = (cosines * inside).sum(dim=(1, 2)) / weight.clamp_min(1e-6)
+        best = torch.where(weight >= 0.5 * total, torch.maximum(best, score), best)
+    return np.asarray(best.numpy())
+
+
+def shifts(rows: int, columns: int, most: int) -> Iterator[tuple[int, int, Part, Part]]:
+    """Every way to lay a view's cells over a photo's: the shift down and right, and the cells of the view
+    and of the photo that then lie on one another."""
+    for down in range(-most, most + 1):
+        for right in range(-most, most + 1):
             of_view = (
-                slice(max(0, -down), side_r - max(0, down)),
-                slice(max(0, -right), side_k - max(0, right)),
+                slice(max(0, -down), rows - max(0, down)),
+                slice(max(0, -right), columns - max(0, right)),
             )
             of_photo = (
-                slice(max(0, down), side_r + min(0, down)),
-                slice(max(0, right), side_k + min(0, right)),
+                slice(max(0, down), rows + min(0, down)),
+                slice(max(0, right), columns + min(0, right)),
             )
-            cosines = (views[:, :, of_view[0], of_view[1]] * photo[:, of_photo[0], of_photo[1]]).sum(dim=1)
-            inside = weights[:, of_view[0], of_view[1]]
-            weight = inside.sum(dim=(1, 2))
-            score = (cosines * inside).sum(dim=(1, 2)) / weight.clamp_min(1e-6)
-            best = torch.where(weight >= 0.5 * total, torch.maximum(best, score), best)
-    return np.asarray(best.numpy())
+            yield down, right, of_view, of_photo
 
 
 def blend(

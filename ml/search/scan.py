@@ -14,25 +14,21 @@ from ml.types import FloatArray
 
 __all__ = ["ExactScan"]
 
-MEMORY = 512 * 2**20  # bytes of float32 rows a process may hold
 _BLOCK = 2048  # rows converted at a time beyond that: stays in the second-level cache
 
 
 class ExactScan:
     """Cosines against float16 rows, in float32.
 
-    Up to `memory` bytes the rows are converted once (half the time of converting on the fly: a processor
-    without float16 arithmetic spends longer on the conversion than on the product); beyond, block by block
-    from the memory-mapped file, in constant memory. Both give the same numbers up to rounding.
+    rows: the same in float32, where the generation holds them. They take half the time (a processor without
+    float16 arithmetic spends longer on the conversion than on the product), and being mapped, not copied,
+    they lie in memory once for all processes. Without them the rows are converted block by block, in
+    constant memory. Both give the same numbers up to rounding.
     """
 
-    def __init__(self, vectors: npt.NDArray[np.float16], *, memory: int = MEMORY) -> None:
+    def __init__(self, vectors: npt.NDArray[np.float16], rows: npt.NDArray[np.float32] | None = None) -> None:
         self._halves = vectors
-        self._rows: npt.NDArray[np.float32] | None = None
-        if vectors.size * 4 <= memory:
-            self._rows = np.empty(vectors.shape, dtype=np.float32)
-            for start in range(0, len(vectors), _BLOCK):
-                self._rows[start : start + _BLOCK] = self._block(start, len(vectors)).numpy()
+        self._rows = rows
 
     def _block(self, start: int, stop: int) -> torch.Tensor:
         # np.array copies the block out of the read-only map, which torch can't share.

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import os
+import socket
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from ml.errors import BadMesh
-from ml.pipelines.children import ChildLimits, run_in_children
+from ml.pipelines.children import ChildLimits, Confinement, run_in_children
 
 TASKS = '''
 """What a child does: the job's name says what happens to it."""
-import os, signal, time
+import os, signal, socket, subprocess, sys, time
 from ml.errors import BadMesh
 
 def task(job):
@@ -26,6 +29,30 @@ def task(job):
         raise BadMesh("no faces; export it again")
     return f"{job} done"
 
+def attempt(job):
+    """What a reader that was taken over might do; the error's name, or 'done'."""
+    what, _, path = job.partition(" ")
+    try:
+        if what == "read":
+            open(path, "rb").read(1)
+        if what == "write":
+            open(path, "wb").write(b"x")
+        if what == "list":
+            os.listdir(path)
+        if what == "know":
+            os.environ[path]
+        if what == "connect":
+            socket.create_connection(("127.0.0.1", int(path)), timeout=5)
+        if what == "resolve":
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if what == "run":
+            subprocess.run([path], check=True)
+        if what == "import":
+            __import__(path)
+    except Exception as error:
+        return type(error).__name__
+    return "done"
+
 def touch(path):
     time.sleep(600 if path.name == "hang" else 0)
     path.touch()
@@ -35,8 +62,11 @@ def touch(path):
 @pytest.fixture
 def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """A module that children can import too."""
-    (tmp_path / "tasks_of_children.py").write_text(TASKS)
-    monkeypatch.syspath_prepend(tmp_path)
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "tasks_of_children.py").write_text(TASKS)
+    monkeypatch.syspath_prepend(code)
+    monkeypatch.delitem(sys.modules, "tasks_of_children", raising=False)
     import tasks_of_children
 
     return tasks_of_children
@@ -69,3 +99,45 @@ def test_closing_the_outcomes_stops_the_children(tasks: ModuleType, tmp_path: Pa
 
 def test_no_jobs_start_no_child(tasks: ModuleType) -> None:
     assert list(run_in_children(tasks.task, [], workers=2, limits=ChildLimits(1, 64))) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="confinement is Linux's")
+def test_a_reader_that_is_taken_over_reaches_its_folders_and_nothing_else(
+    tasks: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "a key")
+    for name in ("source", "made", "private"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"x")
+    (tmp_path / "source" / "way-out").symlink_to(tmp_path / "private" / "file")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        expected = {
+            f"read {tmp_path}/source/file": "done",
+            f"write {tmp_path}/made/new": "done",
+            "import scipy.spatial": "done",
+            f"write {tmp_path}/source/file": "PermissionError",
+            f"read {tmp_path}/private/file": "PermissionError",
+            f"read {tmp_path}/source/way-out": "PermissionError",
+            f"list {tmp_path}/private": "PermissionError",
+            "know SECRET_KEY": "KeyError",
+            "read /proc/self/environ": "PermissionError",
+            f"read /proc/{os.getpid()}/environ": "PermissionError",
+            "read /etc/passwd": "PermissionError",
+            "write /tmp/shapelens-was-here": "PermissionError",
+            f"connect {port}": "PermissionError",
+            "resolve": "PermissionError",
+            "run /bin/true": "PermissionError",
+        }
+        outcomes = run_in_children(
+            tasks.attempt,
+            list(expected),
+            workers=1,
+            limits=ChildLimits(60, 2048),
+            confinement=Confinement(
+                (tmp_path / "source", tmp_path / "code"),
+                (tmp_path / "made",),
+            ),
+        )
+        found = {outcome.job: outcome.made or str(outcome.error) for outcome in outcomes}
+    assert found == expected

@@ -1,0 +1,90 @@
+"""Colors as a shopper names them: the shares of the eleven basic color terms (Berlin and Kay 1969).
+
+Shape is what the network compares; color is a term of its own, which may be turned up or left out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ml.geometry.boxes import clip
+from ml.pose.masks import estimate_mask
+from ml.types import BoolArray, Box, Photo
+
+__all__ = ["NAMES", "colors_of_photo", "colors_of_thumbnail"]
+
+# sRGB of typical surfaces in a room's light, several a name
+_TYPICAL: dict[str, tuple[tuple[int, int, int], ...]] = {
+    "black": ((18, 18, 20), (45, 45, 48)),
+    "white": ((250, 250, 248), (225, 224, 220)),
+    "gray": ((128, 128, 130), (170, 170, 170), (88, 88, 92)),
+    "red": ((190, 30, 35), (130, 20, 25)),
+    "orange": ((230, 120, 40), (205, 95, 55)),
+    "yellow": ((235, 200, 50), (200, 165, 40)),
+    "green": ((50, 130, 60), (35, 75, 45), (120, 150, 100)),
+    "blue": ((40, 80, 170), (30, 45, 95), (110, 150, 200), (30, 130, 140)),
+    "purple": ((120, 60, 150), (80, 40, 90)),
+    "pink": ((235, 150, 175), (200, 145, 145)),
+    "brown": ((100, 65, 40), (150, 105, 65), (190, 150, 105), (60, 42, 32)),
+}
+NAMES = tuple(_TYPICAL)
+SIDE = 64  # pixels, longer side of what is counted
+_GROUND_STEP = 3  # gray levels between neighbors by which a thumbnail's ground may change
+
+
+def colors_of_photo(photo: Photo, box: Box) -> list[float]:
+    """Shares of NAMES, summing to 1, in the object in the box; in the box's middle where its outline
+    can't be told. Raises BadBox where the box has no part inside the photo."""
+    inside = clip(box, photo.width, photo.height)
+    x0, y0, x1, y1 = (round(edge) for edge in inside.as_tuple())
+    pixels = photo.pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+    mask = estimate_mask(photo, box)
+    if mask is None:
+        rows, columns = np.ogrid[-1 : 1 : pixels.shape[0] * 1j, -1 : 1 : pixels.shape[1] * 1j]
+        part: BoolArray = rows**2 + columns**2 < 0.5
+    else:
+        part = mask[y0 : y0 + pixels.shape[0], x0 : x0 + pixels.shape[1]]
+    return _shares(pixels, part)
+
+
+def colors_of_thumbnail(path: Path) -> list[float]:
+    """Shares of NAMES of what stands on a thumbnail's light ground; all 0 where there is no picture."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        return [0.0] * len(NAMES)
+    height, width = picture.shape[:2]
+    seen = np.zeros((height + 2, width + 2), np.uint8)
+    flags = 4 | cv2.FLOODFILL_MASK_ONLY | (255 << 8)
+    for corner in ((0, 0), (width - 1, 0), (0, height - 1), (width - 1, height - 1)):
+        if not seen[corner[1] + 1, corner[0] + 1]:
+            step = (_GROUND_STEP,) * 3
+            cv2.floodFill(np.asarray(picture), seen, corner, 0, step, step, flags)
+    return _shares(np.asarray(picture, np.uint8), seen[1:-1, 1:-1] == 0)
+
+
+def _shares(pixels: npt.NDArray[np.uint8], part: BoolArray) -> list[float]:
+    scale = min(1.0, SIDE / max(pixels.shape[:2]))
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(part.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.9
+    found = _lab(small[inside].reshape(-1, 3))
+    if not len(found):
+        return [0.0] * len(NAMES)
+    owners = np.repeat(np.arange(len(NAMES)), [len(rows) for rows in _TYPICAL.values()])
+    typical = _lab(np.array([color for rows in _TYPICAL.values() for color in rows], np.uint8))
+    off = (found[:, None] - typical[None]) * (0.6, 1.0, 1.0)  # light changes more than hue
+    nearest = owners[np.argmin((off**2).sum(axis=2), axis=1)]
+    counts = np.bincount(nearest, minlength=len(NAMES))
+    return [round(float(share), 4) for share in counts / counts.sum()]
+
+
+def _lab(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """(n, 3) sRGB -> (n, 3) CIELAB."""
+    if not len(colors):
+        return np.empty((0, 3), np.float32)
+    scaled = np.ascontiguousarray(colors[None], dtype=np.float32) / 255
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB)[0], np.float32)
