@@ -10,7 +10,19 @@ export default defineConfig({
     manifest: "manifest.json",
     target: "es2022",
     chunkSizeWarningLimit: 900, // three.js
-    rollupOptions: { input: ["src/search.ts", "src/product.ts", "src/site.ts"] },
+    rollupOptions: {
+      input: [
+        "src/search.ts",
+        "src/product.ts",
+        "src/share.ts",
+        "src/site.ts",
+        "src/staff/review.ts",
+        "src/staff/quality.ts",
+        "src/staff/tune.ts",
+        "src/staff/comparison.ts",
+        "src/staff/imports.ts",
+      ],
+    },
   },
   test: { environment: "happy-dom", include: ["src/**/*.test.ts"] },
 });

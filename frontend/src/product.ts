@@ -1,16 +1,72 @@
-/** The product page: its model, to be turned. */
+/** The product page: its model, to be turned; its dimensions; what looks like it. */
+
+import { ApiError, submitPhotos } from "./api/client";
+import { t } from "./ui/words";
 
 const canvas = document.querySelector<HTMLCanvasElement>("canvas[data-glb]");
+const still = document.querySelector<HTMLElement>(".still");
 const note = document.getElementById("viewer-note");
+const labels = document.getElementById("sizes");
+const sizes = document.querySelector<HTMLInputElement>("#show-sizes");
 
 async function show(): Promise<void> {
   if (!canvas) return;
   try {
-    const { showTurntable } = await import("./viewer/turntable");
-    await showTurntable(canvas, canvas.dataset["glb"] ?? "");
-    if (note) note.hidden = true;
+    const { Turntable } = await import("./viewer/turntable");
+    const table = await Turntable.open(canvas, canvas.dataset["glb"] ?? "");
+    if (still) still.hidden = true;
+    sizes?.addEventListener("change", () => table.showSizes(labels!, sizes.checked));
   } catch {
-    if (note) note.textContent = "The 3D model can't be shown here; the pictures below show it from all sides.";
+    // the still picture stays
+    canvas.hidden = true;
+    if (note) {
+      note.hidden = false;
+      note.textContent = t("The 3D model can't be shown here; the pictures show it from all sides.");
+    }
+    sizes?.closest("label")?.remove();
+  }
+}
+
+const alike = document.querySelector<HTMLButtonElement>("#look-alike");
+alike?.addEventListener("click", async () => {
+  const said = document.getElementById("said")!;
+  alike.disabled = true;
+  try {
+    const picture = await (await fetch(alike.dataset["picture"]!)).blob();
+    location.href = (await submitPhotos([new File([picture], "product.jpg", { type: "image/jpeg" })], "")).url;
+  } catch (error) {
+    alike.disabled = false;
+    said.hidden = false;
+    said.textContent =
+      error instanceof ApiError ? error.message : t("The server can't be reached. Check the connection and try again.");
+  }
+});
+
+const code = document.querySelector<HTMLTextAreaElement>("#embed-code");
+code?.addEventListener("focus", () => code.select());
+
+/** iPhones take USDZ, made here from the GLB; Android's viewer takes the GLB itself. */
+const ar = document.querySelector<HTMLAnchorElement>("#ar");
+if (ar) {
+  const glb = ar.dataset["glb"]!;
+  if (document.createElement("a").relList.supports?.("ar")) {
+    ar.hidden = false;
+    ar.rel = "ar";
+    ar.addEventListener(
+      "click",
+      async (event) => {
+        if (ar.href.startsWith("blob:")) return;
+        event.preventDefault();
+        const { usdzOf } = await import("./viewer/usdz");
+        ar.href = URL.createObjectURL(await usdzOf(canvas?.dataset["glb"] ?? glb));
+        ar.click();
+      },
+    );
+  } else if (/android/i.test(navigator.userAgent)) {
+    ar.hidden = false;
+    const title = encodeURIComponent(ar.dataset["name"] ?? "");
+    const file = encodeURIComponent(glb);
+    ar.href = `intent://arvr.google.com/scene-viewer/1.0?file=${file}&mode=ar_preferred&title=${title}#Intent;scheme=https;package=com.google.ar.core;action=android.intent.action.VIEW;end;`;
   }
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conftest import REPOSITORY, Site
+from tests.conftest import REPOSITORY, Site, is_required
 
 # three.js draws for real, by software; see the design's note on the browser
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
@@ -26,7 +25,7 @@ def browser() -> Iterator[Browser]:
     if not built.exists():
         missing = missing or "the front end is not built: run make test"
     if missing:
-        if os.environ.get("SHAPELENS_REQUIRE_BROWSER"):
+        if is_required("browser"):
             pytest.fail(f"{missing}, and this machine should have it")
         pytest.skip(missing)
     with sync_playwright() as playwright:

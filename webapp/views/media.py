@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import re
 from pathlib import Path
 from uuid import UUID
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django.utils.http import http_date, quote_etag
 from django.views.decorators.http import require_safe
 
 from catalog import selectors, storage
+from catalog.services import sharing
 
-__all__ = ["asset_file", "photo", "sample"]
+__all__ = ["asset_file", "photo", "sample", "shared_photo"]
 
 mimetypes.add_type("model/gltf-binary", ".glb")
 _FOREVER = "public, max-age=31536000, immutable"
 _VIEW = re.compile(r"views/(\d{1,4})\.jpg")
+_ORIGINAL = "original.zip"
 _PLAIN = {"model.glb", "thumbnail.jpg", "views.jpg"}
 
 
@@ -28,9 +33,9 @@ def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponse
         raise Http404("there is no such model") from error
     view = _VIEW.fullmatch(name)
     path = _view(folder, asset_hash, int(view[1])) if view else folder / name
-    if not view and name not in _PLAIN:
+    if not view and name not in _PLAIN and not (name == _ORIGINAL and selectors.is_open(asset_hash)):
         raise Http404("there is no such file of a model")
-    return _file(path, _FOREVER)
+    return _file(request, path, _FOREVER)
 
 
 @require_safe
@@ -38,7 +43,18 @@ def photo(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     path = selectors.stored_photo(uuid)
     if path is None:
         raise Http404("there is no such photo; it may have been deleted")
-    return _file(path, "private, max-age=86400")
+    return _file(request, path, "private, max-age=86400")
+
+
+@require_safe
+def shared_photo(request: HttpRequest, token: str) -> HttpResponseBase:
+    """By the share's key, so that the photo's own is told to nobody."""
+    share = sharing.shared(token)
+    row = share and share.search.photos.select_related("photo").filter(position=share.photo_index).first()
+    path = selectors.stored_photo(row.photo.uuid) if row else None
+    if path is None:
+        raise Http404("this link has expired or was deleted")
+    return _file(path, "private, no-store")
 
 
 @require_safe
@@ -46,15 +62,23 @@ def sample(request: HttpRequest, name: str) -> HttpResponseBase:
     path = selectors.sample_file(name)
     if path is None:
         raise Http404("there is no such sample photo")
-    return _file(path, "public, max-age=3600")
+    return _file(request, path, "public, max-age=3600")
 
 
-def _file(path: Path, cache: str) -> HttpResponseBase:
+def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
+    """The file; 304 to whoever has it already."""
     try:
         handle = path.open("rb")
     except OSError as error:
         raise Http404("the file is not there") from error
-    response: HttpResponse | FileResponse = FileResponse(handle)
+    stat = os.fstat(handle.fileno())
+    etag, changed = quote_etag(f"{stat.st_mtime_ns:x}-{stat.st_size:x}"), int(stat.st_mtime)
+    response: HttpResponseBase = FileResponse(handle)
+    response["ETag"], response["Last-Modified"] = etag, http_date(changed)
+    known = get_conditional_response(request, etag=etag, last_modified=changed, response=response)
+    if known is not response:
+        response.close()
+        response = known
     response["Cache-Control"] = cache
     response["X-Content-Type-Options"] = "nosniff"
     return response

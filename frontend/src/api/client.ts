@@ -1,6 +1,7 @@
 /** The API, typed. Every failure is an ApiError whose message can be shown. */
 
-import type { Box, Search, Submitted } from "./types";
+import { t } from "../ui/words";
+import type { Box, CameraFields, Search, Share, Shown, Submitted } from "./types";
 
 const ROOT = "/api/v1";
 const ENDED = new Set(["done", "failed", "cancelled"]);
@@ -17,39 +18,81 @@ export class ApiError extends Error {
   }
 }
 
-export function submitPhotos(files: File[]): Promise<Submitted> {
-  const form = new FormData();
-  for (const file of files) form.append("photo", file, file.name || "photo.jpg");
-  return send("/searches", form);
+export function submitPhotos(files: File[], words: string): Promise<Submitted> {
+  return send("/searches", form(files, { words }));
 }
 
-export function submitSample(name: string): Promise<Submitted> {
-  const form = new FormData();
-  form.append("sample", name);
-  return send("/searches", form);
+export function submitSample(sample: string, words: string): Promise<Submitted> {
+  return send("/searches", form([], { sample, words }));
 }
 
-/** The box in pixels of the photo as it was sent; "full" for the whole photo; null to find the object. */
-export function submitBox(id: string, box: Box | "full" | null): Promise<Submitted> {
-  return send(`/searches/${id}/box`, JSON.stringify({ box }));
+/** The box in pixels of that photo as it was sent; "full" for the whole photo; null to find the object. */
+export function submitBox(id: string, box: Box | "full" | null, photo: number): Promise<Submitted> {
+  return send(`/searches/${id}/box`, JSON.stringify({ box, photo }));
 }
 
-export function cancelSearch(id: string): Promise<Search> {
+export function submitWords(id: string, words: string): Promise<Submitted> {
+  return send(`/searches/${id}/words`, JSON.stringify({ words }));
+}
+
+export function addPhotos(id: string, files: File[]): Promise<Submitted> {
+  return send(`/searches/${id}/photos`, form(files, {}));
+}
+
+export function cancelSearch(id: string): Promise<unknown> {
   return send(`/searches/${id}/cancel`, "");
 }
 
-export async function getSearch(id: string, signal?: AbortSignal): Promise<Search> {
-  return answer(await reach(`${ROOT}/searches/${id}`, { signal }));
+/** Its photos too, and all that was found with them. */
+export function deleteSearch(id: string): Promise<unknown> {
+  return send(`/searches/${id}`, "", "DELETE");
 }
 
-/** Tell every state until the search has ended; resolves with the last. */
-export async function follow(id: string, tell: (search: Search) => void, signal: AbortSignal): Promise<void> {
+export function sayVerdict(id: string, product: number, said: "is_it" | "not_it" | null): Promise<unknown> {
+  return send(`/searches/${id}/feedback`, JSON.stringify({ product, said }));
+}
+
+export function savePlace(id: string, product: number, camera: CameraFields): Promise<unknown> {
+  return send(`/searches/${id}/feedback`, JSON.stringify({ product, camera }));
+}
+
+export function makeShare(id: string, product: number): Promise<Share> {
+  return send(`/searches/${id}/shares`, JSON.stringify({ product }));
+}
+
+export function dropShare(id: string, token: string): Promise<unknown> {
+  return send(`/searches/${id}/shares/${token}`, "", "DELETE");
+}
+
+/** The answer as the server writes it for a wish: "kind=Sofas&more=1". */
+export async function getAnswer(id: string, wish: string, signal?: AbortSignal): Promise<Shown> {
+  const response = await reach(`/s/${id}/answer?${wish}`, { signal });
+  if (!response.ok) throw await problem(response);
+  return parseAnswer(await response.text());
+}
+
+export function parseAnswer(html: string): Shown {
+  const holder = document.createElement("template");
+  holder.innerHTML = html;
+  const data = holder.content.getElementById("answer-data");
+  if (!data?.textContent) throw new ApiError(t("Something went wrong on this page. Reload it and try again."), 500);
+  return { html, search: JSON.parse(data.textContent) as Search };
+}
+
+/** Tell every change until the search has ended. wish is asked each time: it may change meanwhile. */
+export async function follow(
+  id: string,
+  wish: () => string,
+  tell: (shown: Shown) => void,
+  signal: AbortSignal,
+): Promise<void> {
   let wait = FIRST_WAIT;
   let failures = 0;
+  let before = "";
   for (;;) {
-    let search: Search | null = null;
+    let shown: Shown | null = null;
     try {
-      search = await getSearch(id, signal);
+      shown = await getAnswer(id, wish(), signal);
       failures = 0;
     } catch (error) {
       if (signal.aborted) return;
@@ -57,9 +100,10 @@ export async function follow(id: string, tell: (search: Search) => void, signal:
       failures += 1;
       if (!isPassing || failures >= TRIES) throw error;
     }
-    if (search) {
-      tell(search);
-      if (ENDED.has(search.state)) return;
+    if (shown) {
+      if (shown.html !== before) tell(shown);
+      before = shown.html;
+      if (ENDED.has(shown.search.state)) return;
     }
     await new Promise((resolve) => setTimeout(resolve, wait));
     if (signal.aborted) return;
@@ -67,10 +111,17 @@ export async function follow(id: string, tell: (search: Search) => void, signal:
   }
 }
 
-async function send<T>(path: string, body: FormData | string): Promise<T> {
+function form(files: File[], fields: Record<string, string>): FormData {
+  const made = new FormData();
+  for (const file of files) made.append("photo", file, file.name || "photo.jpg");
+  for (const [name, value] of Object.entries(fields)) if (value) made.append(name, value);
+  return made;
+}
+
+async function send<T>(path: string, body: FormData | string, method = "POST"): Promise<T> {
   const headers: Record<string, string> = { "X-CSRFToken": cookie("csrftoken") };
   if (typeof body === "string") headers["Content-Type"] = "application/json";
-  return answer(await reach(ROOT + path, { method: "POST", body, headers }));
+  return answer(await reach(ROOT + path, { method, body: body || null, headers }));
 }
 
 async function reach(address: string, options: RequestInit): Promise<Response> {
@@ -78,17 +129,33 @@ async function reach(address: string, options: RequestInit): Promise<Response> {
     return await fetch(address, options);
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new ApiError("The server can't be reached. Check the connection and try again.", 0);
+    throw new ApiError(t("The server can't be reached. Check the connection and try again."), 0);
   }
 }
 
 async function answer<T>(response: Response): Promise<T> {
+  if (response.status === 204) return undefined as T;
+  if (!response.ok) throw await problem(response);
+  return (await response.json()) as T;
+}
+
+const KNOWN: Record<string, string> = {
+  no_index: "Nothing can be searched yet: no catalog is ready. Try again later.",
+  busy: "Many are searching right now. Try again in half a minute.",
+};
+
+/** What went wrong in a sentence: in the shopper's language where we know the kind, else as the server says it. */
+async function problem(response: Response): Promise<ApiError> {
   const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
-  const body: unknown = isJson ? await response.json() : null;
-  if (response.ok && body !== null) return body as T;
-  const detail = (body as { detail?: unknown } | null)?.detail;
-  const text = typeof detail === "string" ? sentence(detail) : `The server answered ${response.status}. Try again.`;
-  throw new ApiError(text, response.status);
+  const body = (isJson ? await response.json() : null) as { detail?: unknown; type?: string } | null;
+  const known = KNOWN[body?.type ?? ""];
+  if (known) return new ApiError(t(known), response.status);
+  const detail = body?.detail;
+  const status = response.status;
+  return new ApiError(
+    typeof detail === "string" ? sentence(detail) : t("The server answered %(status)s. Try again.", { status }),
+    status,
+  );
 }
 
 /** "the box is empty; draw it" -> "The box is empty; draw it."; a file's name in front stays as it is. */

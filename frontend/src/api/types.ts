@@ -1,4 +1,4 @@
-/** What the API gives; see /api/v1/docs. Boxes are [x0, y0, x1, y1] in pixels of the stored photo. */
+/** What the page is told. Boxes are [x0, y0, x1, y1] in pixels of the stored photo. */
 
 export type Box = [number, number, number, number];
 export type State = "queued" | "looking" | "matching" | "fitting" | "done" | "failed" | "cancelled";
@@ -21,32 +21,38 @@ export interface Pose {
   silhouette_iou: number | null;
 }
 
-export interface Product {
-  id: number;
-  name: string;
-  sku: string;
-  category: string;
-  size_text: string;
-  price: string | null;
-  currency: string;
-  link: string;
-  url: string;
-  thumbnail_url: string;
-  glb_url: string;
-  source: string;
-  license: string;
-  creator: string;
+export interface Viewpoint {
+  azimuth_deg: number;
+  elevation_deg: number;
+  view_url: string;
 }
 
-export interface Result {
+/** values: each cell's part of the score, which is their sum; down, right: cells the view lies shifted in the photo. */
+export interface Agreement {
+  values: number[][];
+  score: number;
+  down: number;
+  right: number;
+}
+
+export interface Result extends Viewpoint {
   rank: number;
-  product: Product;
+  product: number;
+  name: string;
   confidence: string;
   score: number;
-  calibrated: number;
-  view_url: string;
+  facts: string[];
+  price: string | null;
+  currency: string;
+  credits: string[];
+  url: string;
+  link: string;
   glb_url: string;
+  photo_index: number;
   pose: Pose | null;
+  others: Viewpoint[];
+  agreement: Agreement | null;
+  said: "is_it" | "not_it" | null;
 }
 
 export interface Photo {
@@ -55,27 +61,36 @@ export interface Photo {
   height: number;
   sent_width: number;
   sent_height: number;
-  sample: string | null;
+  box: Box | null;
+  box_source: "shopper" | "found" | "whole" | null;
+  detections: { box: Box; score: number }[];
 }
 
 export interface Search {
   id: string;
   state: State;
   error: string | null;
+  error_code: string | null;
   queue_position: number | null;
-  url: string;
-  photo: Photo;
-  box: Box | null;
-  box_source: "shopper" | "found" | "whole" | null;
-  detections: { box: Box; score: number }[];
   no_match: boolean;
-  tau: number;
-  tau_widened: boolean;
+  words: string;
+  photos: Photo[];
   results: Result[];
+}
+
+/** The answer as it is shown, and what the script needs of it. */
+export interface Shown {
+  html: string;
+  search: Search;
 }
 
 export interface Submitted {
   id: string;
   url: string;
-  api_url: string;
+}
+
+export interface Share {
+  token: string;
+  url: string;
+  expires_at: string;
 }

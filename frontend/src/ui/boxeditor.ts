@@ -2,6 +2,7 @@
 
 import type { Box } from "../api/types";
 import { dragged, type Handle, spanned } from "./geometry";
+import { t } from "./words";
 
 const HANDLES: Handle[] = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const LEAST = 0.03; // of the photo's longer side
@@ -25,7 +26,7 @@ export class BoxEditor {
     this.frame.setAttribute("role", "group");
     this.frame.setAttribute(
       "aria-label",
-      "Box around the object. Arrow keys move it, Shift and arrow keys change its size, Enter searches.",
+      t("Box around the object. Arrow keys move it, Shift and arrow keys change its size, Enter searches."),
     );
     for (const name of HANDLES) {
       const handle = document.createElement("span");
@@ -57,7 +58,7 @@ export class BoxEditor {
         dot.className = "dot";
         dot.style.left = `${(50 * (box[0] + box[2])) / this.width}%`;
         dot.style.top = `${(50 * (box[1] + box[3])) / this.height}%`;
-        dot.setAttribute("aria-label", `Search object ${index + 1} of ${boxes.length}`);
+        dot.setAttribute("aria-label", t("Search object %(n)s of %(of)s", { n: index + 1, of: boxes.length }));
         dot.addEventListener("click", () => {
           this.setBox(box);
           this.onChange(box);

@@ -55,6 +55,18 @@ export function applyCamera(
   camera.projectionMatrixInverse.copy(camera.projectionMatrix).invert();
 }
 
+/** The viewpoint of a model at rest at an azimuth and elevation, once it is turned; degrees, azimuth in [0, 360). */
+export function turnedViewpoint(
+  azimuthDeg: number,
+  elevationDeg: number,
+  turn: Turn,
+): { azimuth_deg: number; elevation_deg: number } {
+  const degrees = 180 / Math.PI;
+  const azimuth = azimuthDeg - turn.yaw * degrees; // the model's turn to its left is the camera's to its right
+  const elevation = elevationDeg + turn.pitch * degrees;
+  return { azimuth_deg: ((azimuth % 360) + 360) % 360, elevation_deg: Math.max(-90, Math.min(90, elevation)) };
+}
+
 /** Pixels of a model point, straight from the OpenCV camera. */
 export function projectOpenCV(pinhole: PinholeCamera, point: Vector3): [number, number] {
   const p = point.clone().applyMatrix4(matrix(pinhole.camera_from_model));
@@ -81,4 +93,22 @@ function turned(rows: number[], turn: Turn): Matrix4 {
     .multiply(new Matrix4().makeRotationX(turn.pitch))
     .multiply(rotation)
     .multiply(new Matrix4().makeRotationY(turn.yaw));
+}
+
+/** A movement by hand: in pixels of the photo, as a factor, and radians about the model's up axis and the camera's. */
+export interface Nudge {
+  x?: number;
+  y?: number;
+  zoom?: number;
+  yaw?: number;
+  pitch?: number;
+}
+
+/** The camera with the model moved by hand. */
+export function nudged(pinhole: PinholeCamera, by: Nudge): PinholeCamera {
+  const moved = turned(pinhole.camera_from_model, { yaw: by.yaw ?? 0, pitch: by.pitch ?? 0, zoom: by.zoom ?? 1 });
+  const place = new Vector3().setFromMatrixPosition(moved);
+  place.x += ((by.x ?? 0) * place.z) / pinhole.fx;
+  place.y += ((by.y ?? 0) * place.z) / pinhole.fy;
+  return { ...pinhole, camera_from_model: moved.setPosition(place).transpose().toArray() };
 }
