@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from catalog.admin import assets, importing, index, people, products, searches
+from catalog.admin import (
+    assets,
+    auditing,
+    comparing,
+    importing,
+    index,
+    operations,
+    people,
+    products,
+    reviewing,
+    searches,
+    shoppers,
+)
 
-__all__ = ["assets", "importing", "index", "people", "products", "searches"]
+__all__ = [
+    "assets",
+    "auditing",
+    "comparing",
+    "importing",
+    "index",
+    "operations",
+    "people",
+    "products",
+    "reviewing",
+    "searches",
+    "shoppers",
+]

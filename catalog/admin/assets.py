@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
 
-from catalog.admin.base import ReadOnlyAdmin
+from catalog import selectors
+from catalog.admin.base import AuditedAdmin
 from catalog.admin.pictures import contact_sheet, state_badge, thumbnail
-from catalog.models import Asset
+from catalog.models import Asset, Product
 
 __all__ = ["AssetAdmin"]
 
 
 @admin.register(Asset)
-class AssetAdmin(ReadOnlyAdmin):
+class AssetAdmin(AuditedAdmin):
+    """Everything but the symmetry follows from the file."""
+
     list_display = ("picture", "short", "badge", "size", "faces", "materials", "view_count", "problem")
     list_display_links = ("picture", "short")
     list_filter = ("status",)
     search_fields = ("hash", "content_hash", "products__name")
     list_per_page = 50
     fields = (
-        "views", "badge", "error", "warnings", "size", "faces", "materials", "view_count", "frame",
+        "views", "badge", "error", "symmetry", "warnings", "size", "faces", "watertight", "materials", "view_count", "products_list", "twins", "frame",
         "renderer", "hash", "content_hash", "mesh_hash", "created_at",
     )  # fmt: skip
+    readonly_fields = tuple(name for name in fields if name != "symmetry")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
     @admin.display(description="")
     def picture(self, asset: Asset) -> str:
@@ -43,6 +54,25 @@ class AssetAdmin(ReadOnlyAdmin):
     def problem(self, asset: Asset) -> str:
         return (asset.error or "; ".join(asset.warnings))[:120]
 
+    @admin.display(description="watertight", boolean=True)
+    def watertight(self, asset: Asset) -> bool | None:
+        return selectors.model_facts(asset).get("watertight")
+
+    @admin.display(description="products")
+    def products_list(self, asset: Asset) -> str:
+        return _links(asset.products.all())
+
+    @admin.display(description="same shape as")
+    def twins(self, asset: Asset) -> str:
+        same = Product.objects.filter(asset__mesh_hash=asset.mesh_hash).exclude(asset=asset)
+        return _links(same) if asset.mesh_hash else "–"
+
     @admin.display(description="views")
     def views(self, asset: Asset) -> str:
         return contact_sheet(asset)
+
+
+def _links(products: QuerySet[Product]) -> str:
+    """To each product's page, where it is withdrawn, offered again or drawn again."""
+    rows = ((reverse("admin:catalog_product_change", args=[row.pk]), row.name) for row in products[:20])
+    return format_html_join(", ", '<a href="{}">{}</a>', rows) or "–"

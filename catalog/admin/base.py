@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.http import HttpRequest
+from auditlog.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 
-__all__ = ["ReadOnlyAdmin"]
+__all__ = ["AuditedAdmin", "ReadOnlyAdmin"]
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class AuditedAdmin(ModelAdmin):
+    """Its history is the log of changes. Rows are withdrawn or ended, never deleted by hand."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        kind = ContentType.objects.get_for_model(self.model).pk
+        address = reverse(f"admin:{LogEntry._meta.app_label}_{LogEntry._meta.model_name}_changelist")
+        return redirect(f"{address}?content_type__id__exact={kind}&object_pk={object_id}")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(AuditedAdmin):
     """Rows that services write: to be looked at, never typed into."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
@@ -25,7 +41,4 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -6,15 +6,20 @@ import json
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from unfold.decorators import action
 
-from catalog import jobs
+from catalog import jobs, selectors
+from catalog.admin.asking import ask, is_confirmed
 from catalog.admin.base import ReadOnlyAdmin
 from catalog.admin.pictures import state_badge
+from catalog.errors import ShapelensError
 from catalog.models import ActiveGeneration, IndexGeneration
 from catalog.services import indexing
 
@@ -24,14 +29,14 @@ __all__ = ["IndexGenerationAdmin"]
 @admin.register(IndexGeneration)
 class IndexGenerationAdmin(ReadOnlyAdmin):
     list_display = (
-        "__str__", "badge", "serves", "progress", "model_count", "view_count", "embedder", "created_at",
+        "__str__", "badge", "serves", "progress", "model_count", "view_count", "size", "embedder", "created_at",
         "finished_at", "error",
     )  # fmt: skip
     list_filter = ("status",)
     actions = ("activate",)
-    actions_list = ("build",)
+    actions_list = ("ask_build", "ask_roll_back", "compare")
     fields = (
-        "badge", "serves", "progress", "error", "model_count", "view_count", "embedder", "adapter",
+        "badge", "serves", "progress", "error", "model_count", "view_count", "size", "embedder", "adapter",
         "catalog", "path", "manifest_text", "created_at", "finished_at", "attempts",
     )  # fmt: skip
 
@@ -48,6 +53,11 @@ class IndexGenerationAdmin(ReadOnlyAdmin):
     def serves(self, generation: Any) -> bool:
         return bool(generation.is_active)
 
+    @admin.display(description="size")
+    def size(self, generation: IndexGeneration) -> str:
+        files = generation.manifest.get("files") or {}
+        return filesizeformat(sum(int(file.get("size", 0)) for file in files.values())) if files else "–"
+
     @admin.display(description="progress")
     def progress(self, generation: IndexGeneration) -> str:
         if generation.status != IndexGeneration.Status.BUILDING:
@@ -59,24 +69,85 @@ class IndexGenerationAdmin(ReadOnlyAdmin):
         text = json.dumps(generation.manifest, indent=1)[:20_000]
         return format_html('<pre style="max-height:24rem;overflow:auto;font-size:12px">{}</pre>', text)
 
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("build-new/", wrap(self.build_view), name="catalog_indexgeneration_build"),
+            path("roll-back/", wrap(self.rollback_view), name="catalog_indexgeneration_rollback"),
+            *super().get_urls(),
+        ]
+
     @action(permissions=["operate"], description="Build a new index")
-    def build(self, request: HttpRequest) -> HttpResponseRedirect:
+    def ask_build(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:catalog_indexgeneration_build")
+
+    @action(permissions=["operate"], description="Roll back")
+    def ask_roll_back(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:catalog_indexgeneration_rollback")
+
+    @action(description="Compare two")
+    def compare(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:catalog_comparison_add")
+
+    def build_view(self, request: HttpRequest) -> HttpResponse:
+        """Asks; its button queues the build."""
+        self._may_operate(request)
+        if not is_confirmed(request):
+            waiting = selectors.index_fields()["waiting"]
+            text = (
+                f"{waiting} models wait to be indexed. It is built beside the one that serves, and takes over once "
+                "it is verified; searches go on meanwhile. The one before is kept: “Roll back” returns to it."
+            )
+            return ask(self, request, title="Build a new index?", text=text, button="Build it")
         generation = indexing.request_build(is_enqueued=True)
         messages.success(request, f"{generation} is queued; the one that serves goes on until it is ready.")
-        return HttpResponseRedirect(reverse("admin:catalog_indexgeneration_changelist"))
+        return redirect("admin:catalog_indexgeneration_changelist")
+
+    def rollback_view(self, request: HttpRequest) -> HttpResponse:
+        """Asks; its button has the one before verified and made to serve."""
+        self._may_operate(request)
+        try:
+            before = indexing.generation_before()
+        except ShapelensError as error:
+            messages.error(request, str(error))
+            return redirect("admin:catalog_indexgeneration_changelist")
+        if not is_confirmed(request):
+            text = (
+                f"{before} of {before.created_at:%d %B, %H:%M} UTC has {before.model_count} models and answers once every "
+                "byte of it is verified. The one that serves now is kept; choose it in the list to return to it."
+            )
+            return ask(self, request, title=f"Roll back to {before}?", text=text, button="Roll back")
+        jobs.activate_generation(before)
+        messages.success(request, f"{before} is being verified; it answers once every byte is right.")
+        return redirect("admin:catalog_indexgeneration_changelist")
+
+    def _may_operate(self, request: HttpRequest) -> None:
+        if not self.has_operate_permission(request):
+            raise PermissionDenied
 
     @admin.action(
         permissions=["operate"], description="Verify, then let it answer (also: back to an earlier one)"
     )
-    def activate(self, request: HttpRequest, rows: QuerySet[IndexGeneration]) -> None:
+    def activate(self, request: HttpRequest, rows: QuerySet[IndexGeneration]) -> HttpResponse | None:
         if rows.count() != 1:
             messages.error(request, "Choose one generation.")
-            return
+            return None
         generation = rows.get()
         if generation.status != IndexGeneration.Status.READY:
             messages.error(
                 request, f"{generation} is {generation.get_status_display()}; only a ready one can serve."
             )
-            return
+            return None
+        if not is_confirmed(request):
+            text = "It answers searches once every byte of it is verified. The one that serves now is kept."
+            return ask(
+                self,
+                request,
+                title=f"Let {generation} answer?",
+                text=text,
+                button="Verify and activate",
+                rows=[generation],
+            )
         jobs.activate_generation(generation)
         messages.success(request, f"{generation} is being verified; it answers once every byte is right.")
+        return None

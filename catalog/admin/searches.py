@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from catalog.admin.base import ReadOnlyAdmin
 from catalog.admin.pictures import gallery, photo_picture, state_badge, view_picture
+from catalog.errors import ShapelensError
 from catalog.models import Callback, Photo, Search
+from catalog.services import exporting
 
 __all__ = ["CallbackAdmin", "PhotoAdmin", "SearchAdmin"]
 
@@ -32,12 +37,31 @@ class SearchAdmin(ReadOnlyAdmin):
     list_per_page = 30
     fields = (
         "large", "badge", "error_message", "results_gallery", "is_no_match", "tau", "tau_used", "is_widened",
-        "stages", "generation", "attempts", "created_at", "started_at", "finished_at", "page",
+        "stages", "generation", "attempts", "created_at", "started_at", "finished_at", "page", "verdict",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest):  # type: ignore[no-untyped-def]
         rows = super().get_queryset(request)
         return rows.prefetch_related("photos__photo", "results__asset", "results__product")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.match_view)
+        name = "catalog_search_match"
+        return [path("<int:pk>/match-<int:rank>.html", view, name=name), *super().get_urls()]
+
+    def match_view(self, request: HttpRequest, pk: int, rank: int) -> HttpResponse:
+        """An answer laid over its photo, as a file that works with no server."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        search = get_object_or_404(Search, pk=pk)
+        try:
+            page = exporting.match_page(search, rank)
+        except ShapelensError as error:
+            messages.error(request, str(error))
+            return redirect("admin:catalog_search_change", pk)
+        response = HttpResponse(page)
+        response["Content-Disposition"] = f'attachment; filename="search-{pk}-match-{rank}.html"'
+        return response
 
     @admin.display(description="photo")
     def picture(self, search: Search) -> str:
@@ -88,6 +112,14 @@ class SearchAdmin(ReadOnlyAdmin):
     @admin.display(description="shopper's page")
     def page(self, search: Search) -> str:
         return format_html('<a href="{}">open</a>', search.get_absolute_url())
+
+    @admin.display(description="for staff")
+    def verdict(self, search: Search) -> str:
+        return format_html(
+            '<a href="{}">review it</a> · <a href="{}">the first answer as a file that works offline</a>',
+            reverse("admin:catalog_verdict_case", args=[search.pk]),
+            reverse("admin:catalog_search_match", args=[search.pk, 1]),
+        )
 
 
 @admin.register(Photo)
