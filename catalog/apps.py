@@ -11,4 +11,6 @@ class CatalogConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from catalog import worker  # noqa: F401  (connects to the worker's start)
+        from catalog import auditing, worker  # noqa: F401  (worker connects to the worker's start)
+
+        auditing.register()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from ml.errors import BadBox, BadPhoto, BadSource, ShapelensError
+from ml.errors import BadBox, BadPhoto, BadSource, GenerationCorrupt, ShapelensError
 
 if TYPE_CHECKING:
     from ml.mesh.sources import Source
@@ -29,8 +29,11 @@ __all__ = [
     "BadBox",
     "BadPhoto",
     "BadSource",
+    "GenerationCorrupt",
     "ShapelensError",
     "build_generation",
+    "colors_of_model",
+    "colors_of_photo",
     "content_hash",
     "embedder_name",
     "encode_photo",
@@ -167,7 +170,8 @@ def build_generation(
 ) -> Manifest:
     from ml.pipelines.indexing import build_generation as built
 
-    return built(entries, out, embedder_name=embedder_name(), progress=progress)
+    memory = settings.SHAPELENS_EMBED_MIB << 20 or None
+    return built(entries, out, embedder_name=embedder_name(), memory_bytes=memory, progress=progress)
 
 
 def verify_generation(path: Path) -> Manifest:
@@ -222,8 +226,9 @@ def search(
     tau: float,
     top: int,
     withdrawn: frozenset[int],
-    model_directory: Callable[[int], Path],
+    model_directory: Callable[[int], Path] | None,
     on_stage: Callable[[str], None] | None = None,
+    on_matches: Callable[[SearchAnswer], None] | None = None,
     pose_top: int = 5,
 ) -> SearchAnswer:
     searcher = _searcher(generation_id, folder)
@@ -234,8 +239,25 @@ def search(
         withdrawn=withdrawn,
         model_directory=model_directory,
         on_stage=on_stage,
+        on_matches=on_matches,
         pose_top=pose_top,
     )
+
+
+def colors_of_photo(photo: Photo, box: Sequence[float]) -> list[float]:
+    """Share of each basic color (`ml.search.colors.NAMES`) in the box's object."""
+    from ml.search.colors import colors_of_photo as found
+    from ml.types import Box
+
+    return found(photo, Box(*map(float, box)))
+
+
+@lru_cache(maxsize=20_000)
+def colors_of_model(directory: Path) -> list[float]:
+    """The same of a model's thumbnail; all 0 where it has none."""
+    from ml.search.colors import colors_of_thumbnail
+
+    return colors_of_thumbnail(directory / "thumbnail.jpg")
 
 
 def warm(generation_id: int, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.engine import BadBox, BadPhoto, BadSource, ShapelensError
+from catalog.engine import BadBox, BadPhoto, BadSource, GenerationCorrupt, ShapelensError
 
 __all__ = [
     "BadBox",
@@ -10,9 +10,11 @@ __all__ = [
     "BadSource",
     "Busy",
     "Conflict",
+    "GenerationCorrupt",
     "NoIndex",
     "NotPossible",
     "ShapelensError",
+    "StorageFull",
 ]
 
 
@@ -32,6 +34,12 @@ class Conflict(ShapelensError):
     """The same key was used for something else."""
 
     code = "conflict"
+
+
+class StorageFull(ShapelensError):
+    """The disk has no room."""
+
+    code = "storage_full"
 
 
 class NotPossible(ShapelensError):

@@ -13,12 +13,19 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from catalog.models import Callback, ImportRun, IndexGeneration, Leased, Search
+from catalog.models import Callback, Comparison, ImportRun, IndexGeneration, Leased, Search
 
 if TYPE_CHECKING:
     from celery import Task
 
-__all__ = ["activate_generation", "deliver_callback", "run_build", "run_import", "run_search"]
+__all__ = [
+    "activate_generation",
+    "deliver_callback",
+    "run_build",
+    "run_comparison",
+    "run_import",
+    "run_search",
+]
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +48,17 @@ def run_build(generation: IndexGeneration) -> None:
     _enqueue(tasks.run_build, generation)
 
 
+def run_comparison(comparison: Comparison) -> None:
+    from catalog import tasks
+
+    _enqueue(tasks.run_comparison, comparison)
+
+
 def activate_generation(generation: IndexGeneration) -> None:
     from catalog import tasks
 
+    generation.activation_asked_at = timezone.now()
+    generation.save(update_fields=["activation_asked_at"])
     transaction.on_commit(partial(_send, tasks.activate_generation, generation.pk))
 
 

@@ -32,6 +32,8 @@ __all__ = [
     "generation_fields",
     "import_fields",
     "index_fields",
+    "is_open",
+    "model_facts",
     "photo_url",
     "product_fields",
     "product_page",
@@ -46,6 +48,7 @@ __all__ = [
 
 SAMPLES = Path(__file__).parent / "samples"
 PAGE_SIZE = 24
+API_RESULTS = 24  # of a search, given by the API
 
 
 # ---- addresses ----------------------------------------------------------------------------
@@ -68,6 +71,11 @@ def shown_products() -> QuerySet[Product]:
     return Product.objects.filter(is_withdrawn=False, asset__status=Asset.Status.READY).select_related(
         "asset", "catalog"
     )
+
+
+def is_open(asset_hash: str) -> bool:
+    """Whether an offered product's license lets the model's original file be given away."""
+    return any(row.is_open for row in shown_products().filter(asset__hash=asset_hash))
 
 
 def product_page(*, number: int | str, text: str = "", category: str = "") -> Page[Product]:
@@ -110,6 +118,16 @@ def product_fields(product: Product) -> dict[str, Any]:
         "license": product.license,
         "creator": product.creator,
     }
+
+
+def model_facts(asset: Asset) -> dict[str, Any]:
+    """What was found while it was read; {} where its files are not there."""
+    try:
+        text = (storage.asset_directory(asset.hash) / "facts.json").read_text(encoding="utf-8")
+        facts: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return {}
+    return facts
 
 
 # ---- samples ------------------------------------------------------------------------------
@@ -169,7 +187,11 @@ def search_fields(search: Search) -> dict[str, Any]:
         "tau": search.tau_used or search.tau,
         "tau_widened": search.is_widened,
         "seconds": search.seconds,
-        "results": [_result_fields(result) for result in search.results.all() if result.product.asset_id],
+        "words": search.words,
+        "words_used": search.words_used,
+        "results": [
+            _result_fields(row) for row in search.results.all()[:API_RESULTS] if row.product.asset_id
+        ],
     }
 
 

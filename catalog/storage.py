@@ -11,6 +11,7 @@ cache/                     may be deleted at any time
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -19,7 +20,11 @@ from pathlib import Path
 
 from django.conf import settings
 
+from catalog.errors import StorageFull
+
 __all__ = [
+    "FULL",
+    "NO_ROOM",
     "asset_directory",
     "assets_root",
     "cache_file",
@@ -35,9 +40,12 @@ __all__ = [
     "remove_tree",
     "sample_catalog_directory",
     "upload_directory",
+    "uploads_root",
     "write_atomically",
 ]
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+NO_ROOM = "this server's disk is full: whoever runs it has to make room"
 _HASH = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -82,9 +90,13 @@ def import_directory(run_id: int) -> Path:
     return imports_root() / str(int(run_id))
 
 
+def uploads_root() -> Path:
+    return _root("uploads")
+
+
 def upload_directory() -> Path:
     """A new folder for a catalog that is being sent."""
-    folder = _root("uploads") / uuid.uuid4().hex
+    folder = uploads_root() / uuid.uuid4().hex
     folder.mkdir()
     return folder
 
@@ -124,6 +136,10 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull(f"{NO_ROOM}. Nothing was kept: try again later") from error
+        raise
     finally:
         aside.unlink(missing_ok=True)
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import OperationalError
 
-from catalog.services import callbacks, importing, indexing, searching, sweeping, tidying
+from catalog.services import callbacks, comparing, importing, indexing, leases, searching, sweeping, tidying
 
 __all__ = [
     "activate_generation",
     "deliver_callback",
     "run_build",
+    "run_comparison",
     "run_import",
     "run_search",
     "sweep",
     "tidy",
 ]
 
-_RETRIED = {"autoretry_for": (OperationalError,), "retry_backoff": True, "max_retries": 3}
+_RETRIED = {
+    "autoretry_for": leases.DATABASE_GONE,
+    "retry_backoff": 2,  # seconds, doubled each time
+    "retry_backoff_max": 60,
+    "max_retries": 6,  # two minutes in all; then the sweeper
+}
 
 
 @shared_task(soft_time_limit=60, time_limit=90, **_RETRIED)
@@ -33,6 +38,11 @@ def run_import(run_id: int) -> None:
 @shared_task(**_RETRIED)
 def run_build(generation_id: int) -> None:
     indexing.run_build(generation_id)
+
+
+@shared_task(**_RETRIED)
+def run_comparison(comparison_id: int) -> None:
+    comparing.run_comparison(comparison_id)
 
 
 @shared_task(**_RETRIED)

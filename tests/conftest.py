@@ -27,6 +27,11 @@ REPOSITORY = Path(__file__).parents[1]
 WAIT_SECONDS = 120.0  # for anything that a loaded machine does in ten
 
 
+def is_required(part: str) -> bool:
+    """Whether a missing browser or service is a failure here: SHAPELENS_REQUIRE_<PART>=1."""
+    return os.environ.get(f"SHAPELENS_REQUIRE_{part.upper()}", "").casefold() in {"1", "true", "yes", "on"}
+
+
 @dataclass
 class Site:
     """data: its folder; settings: environment of its processes; url: of its web server once started."""
@@ -147,6 +152,7 @@ def settings_for(data: Path, **more: str) -> dict[str, str]:
         "SHAPELENS_LEASE_SECONDS": "6",
         "SHAPELENS_CALLBACK_HOSTS": "127.0.0.1",
         "SHAPELENS_DEBUG": "false",
+        "SHAPELENS_LOGIN_RATE": "",
         "OMP_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -1,29 +1,44 @@
 """The tables. product: what is sold; asset: its 3D model, read and rendered; importing: how both
 came in; index: what is searched; search: what was asked and answered;
-callback: who is told."""
+callback: who is told; feedback: what shoppers say and share; operations: who works, what was
+given up, which programs may ask; review: what people say of the answers."""
 
 from __future__ import annotations
 
 from catalog.models.asset import Asset
 from catalog.models.callback import Callback
+from catalog.models.feedback import Feedback, Share
 from catalog.models.importing import ImportItem, ImportRun
 from catalog.models.index import ActiveGeneration, IndexGeneration
 from catalog.models.leased import Leased
+from catalog.models.operations import ApiToken, DeadLetter, WorkerHeartbeat
 from catalog.models.product import Catalog, Product
+from catalog.models.review import Comparison, ComparisonCase, Correction, CutOff, ReviewLock, Verdict
 from catalog.models.search import Photo, Search, SearchPhoto, SearchResult
 
 __all__ = [
     "ActiveGeneration",
+    "ApiToken",
     "Asset",
     "Callback",
     "Catalog",
+    "Comparison",
+    "ComparisonCase",
+    "Correction",
+    "CutOff",
+    "DeadLetter",
+    "Feedback",
     "ImportItem",
     "ImportRun",
     "IndexGeneration",
     "Leased",
     "Photo",
     "Product",
+    "ReviewLock",
     "Search",
     "SearchPhoto",
     "SearchResult",
+    "Share",
+    "Verdict",
+    "WorkerHeartbeat",
 ]

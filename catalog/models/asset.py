@@ -21,6 +21,12 @@ class Asset(models.Model):
         READY = "ready", "ready"
         FAILED = "failed", "failed"
 
+    class Symmetry(models.TextChoices):
+        NONE = "none", "none"
+        HALF = "half", "every half turn"
+        QUARTER = "quarter", "every quarter turn"
+        ROUND = "round", "round"
+
     hash = models.CharField(max_length=40, unique=True, help_text="Of content, frame and renderer.")
     content_hash = models.CharField(max_length=64, db_index=True)
     frame = models.JSONField(default=dict, help_text="Unit, axes and size it was read with.")
@@ -32,6 +38,12 @@ class Asset(models.Model):
     materials = models.PositiveIntegerField(default=0)
     view_count = models.PositiveSmallIntegerField(default=0)
     extents = models.JSONField(default=list, blank=True, help_text="Width, height, depth in metres.")
+    symmetry = models.CharField(
+        max_length=10,
+        blank=True,
+        choices=Symmetry.choices,
+        help_text="About the up axis. Viewpoints that look the same are not called wrong.",
+    )
     mesh_hash = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

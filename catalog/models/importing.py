@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from catalog.models.asset import Asset
 from catalog.models.leased import Leased
 from catalog.models.product import Catalog, Product
 
@@ -16,6 +17,8 @@ class ImportRun(Leased):
     class State(models.TextChoices):
         QUEUED = "queued", "waiting"
         RUNNING = "running", "running"
+        PAUSED = "paused", "paused"
+        FOUND = "found", "to be looked at"
         DONE = "done", "done"
         FAILED = "failed", "failed"
         CANCELLED = "cancelled", "cancelled"
@@ -51,12 +54,27 @@ class ImportRun(Leased):
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
     error = models.TextField(blank=True)
     builds_index = models.BooleanField("rebuild the index afterwards", default=True)
+    is_preview = models.BooleanField(
+        default=False, help_text="Reads and renders everything, and changes no product until it is confirmed."
+    )
+    withdraws_missing = models.BooleanField(
+        "withdraw what is no longer in the source",
+        default=False,
+        help_text="Products of this catalog that the source has no longer are left out of searches.",
+    )
+    only_keys = models.JSONField(
+        default=list, blank=True, help_text="Keys of the models to read again; empty: all."
+    )
     stamp = models.CharField(
         max_length=64, blank=True, editable=False, help_text="Names, sizes and times of the source's files."
     )
     total = models.PositiveIntegerField(default=0)
     processed = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    started_from = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Files that were done when it was last taken up."
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -81,6 +99,8 @@ class ImportItem(models.Model):
         UNCHANGED = "unchanged", "unchanged"
         FAILED = "failed", "failed"
         IGNORED = "ignored", "left out"
+        FOUND = "found", "found"
+        WITHDRAWN = "withdrawn", "withdrawn"
 
     run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="items")
     key = models.CharField(max_length=500)
@@ -90,6 +110,11 @@ class ImportItem(models.Model):
     reason = models.TextField(blank=True)
     warnings = models.JSONField(default=list, blank=True)
     product = models.ForeignKey(Product, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    asset = models.ForeignKey(Asset, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    frame = models.JSONField(default=dict, blank=True, help_text="Unit and axes it was read with.")
+    category = models.CharField(max_length=200, blank=True)
+    creator = models.CharField(max_length=300, blank=True)
+    license = models.CharField(max_length=300, blank=True)
 
     class Meta:
         verbose_name = "imported file"

@@ -40,6 +40,7 @@ class IndexGeneration(Leased):
     total = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
     is_activated_when_ready = models.BooleanField(default=True)
+    activation_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
     assets = models.ManyToManyField(Asset, related_name="generations", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.db import models
 from django.urls import reverse
 from django.utils.text import slugify
@@ -9,6 +11,11 @@ from django.utils.text import slugify
 from catalog.models.asset import Asset
 
 __all__ = ["Catalog", "Product"]
+
+# licenses under which a model's own file may be handed on as it is; anything else may not
+_OPEN = re.compile(
+    r"(?i)\W*(cc0|public domain|cc[ -]by([ -]sa)?)([ -]\d(\.\d)?)?( universal| international)?\W*"
+)
 
 
 class Catalog(models.Model):
@@ -85,6 +92,11 @@ class Product(models.Model):
         if any(size is None for size in sizes):
             return ""
         return " × ".join(_centimetres(size) for size in sizes if size is not None) + " cm"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its license lets the original file be given away."""
+        return _OPEN.fullmatch(self.license) is not None
 
     def get_absolute_url(self) -> str:
         return reverse("product", args=[self.pk, self.slug])

@@ -70,9 +70,15 @@ class Search(Leased):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
     tau = models.FloatField("aspect tolerance", default=0.9)
+    words = models.CharField(max_length=200, blank=True, help_text="Said with the photo, as typed.")
+    words_used = models.JSONField(default=list, blank=True, help_text="Of them, what products were found by.")
+    colors = models.JSONField(default=list, blank=True, help_text="Shares of the basic colors in the box.")
     tau_used = models.FloatField(null=True, blank=True)
     is_widened = models.BooleanField(default=False)
     is_no_match = models.BooleanField("nothing similar", default=False)
+    best_calibrated = models.FloatField(
+        "best calibrated score", null=True, blank=True, db_index=True, help_text="Over all views searched."
+    )
     generation = models.ForeignKey(IndexGeneration, on_delete=models.SET_NULL, null=True, blank=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.TextField(blank=True)
@@ -158,7 +164,15 @@ class SearchPhoto(models.Model):
 
 
 class SearchResult(models.Model):
-    """A product found. pose: as the API gives it, null where none fits."""
+    """A product found.
+
+    total        what products are ranked by
+    photo_index  the photo whose best view this is, and in which the pose stands
+    pose         as the API gives it, null where none fits
+    others       [{"view_index", "azimuth_deg", "elevation_deg"}]: viewpoints almost as good
+    agreement    {"values": rows of cells, "score", "down", "right"}: where that view agrees with the photo
+    color        likeness of colors in [0, 1], null where it is not known
+    """
 
     class Confidence(models.TextChoices):
         VERY_LIKELY = "very likely", "very likely"
@@ -173,10 +187,15 @@ class SearchResult(models.Model):
     view_index = models.PositiveSmallIntegerField()
     azimuth_deg = models.FloatField()
     elevation_deg = models.FloatField()
+    photo_index = models.PositiveSmallIntegerField(default=0)
+    total = models.FloatField(default=0)
     score = models.FloatField()
     calibrated = models.FloatField()
     confidence = models.CharField(max_length=16, choices=Confidence.choices)
     pose = models.JSONField(null=True, blank=True)
+    others = models.JSONField(default=list, blank=True)
+    agreement = models.JSONField(null=True, blank=True)
+    color = models.FloatField(null=True, blank=True)
 
     class Meta:
         ordering = ["rank"]
@@ -192,6 +211,10 @@ class SearchResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rank}. {self.product_id}"
+
+    @property
+    def view_name(self) -> str:
+        return f"{self.view_index}.jpg"
 
     @property
     def view_id(self) -> int:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from catalog import jobs, selectors
@@ -24,7 +24,16 @@ from catalog.errors import NotPossible
 from catalog.models import Callback, Search
 from catalog.services import leases
 
-__all__ = ["MAX_ATTEMPTS", "check_url", "deliver", "due", "notify", "request_callback", "signature"]
+__all__ = [
+    "MAX_ATTEMPTS",
+    "check_url",
+    "deliver",
+    "due",
+    "give_up_lost",
+    "notify",
+    "request_callback",
+    "signature",
+]
 
 log = logging.getLogger(__name__)
 
@@ -65,17 +74,26 @@ def notify(search_id: int) -> None:
 def due() -> list[Callback]:
     """Callbacks of ended searches whose time has come and that nobody delivers."""
     now = timezone.now()
-    waiting = Callback.objects.filter(state=State.WAITING).exclude(search__state__in=Search.UNFINISHED)
+    waiting = _to_be_tried().exclude(search__state__in=Search.UNFINISHED)
     due_now = Q(due_at=None) | Q(due_at__lte=now)
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     not_queued = Q(enqueued_at=None) | Q(enqueued_at__lt=now - timedelta(seconds=LEASE_SECONDS))
     return list(waiting.filter(due_now, free, not_queued).order_by("pk")[:200])
 
 
+def give_up_lost() -> int:
+    """Fail the callbacks whose worker died in their last try; how many there were."""
+    lost = Callback.objects.filter(
+        state=State.WAITING, attempts__gte=MAX_ATTEMPTS, lease_until__lt=timezone.now()
+    )
+    return lost.update(
+        state=State.FAILED, error="the worker stopped in the last try; poll the search instead"
+    )
+
+
 def deliver(callback_id: int) -> None:
     """Try once; a failure is tried again later, at most MAX_ATTEMPTS times in all."""
-    waiting = Callback.objects.filter(state=State.WAITING, attempts__lt=MAX_ATTEMPTS)
-    lease = leases.claim(waiting, callback_id, LEASE_SECONDS)
+    lease = leases.claim(_to_be_tried(), callback_id, LEASE_SECONDS)
     if lease is None:
         return
     with leases.holding(lease):
@@ -89,6 +107,10 @@ def deliver(callback_id: int) -> None:
         else:
             wait = timedelta(seconds=WAITS[callback.attempts - 1])
             lease.write(error=problem, due_at=timezone.now() + wait, enqueued_at=None)
+
+
+def _to_be_tried() -> QuerySet[Callback]:
+    return Callback.objects.filter(state=State.WAITING, attempts__lt=MAX_ATTEMPTS)
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:

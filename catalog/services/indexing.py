@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from catalog import engine, jobs, storage
-from catalog.errors import Busy, NoIndex, NotPossible, ShapelensError
+from catalog.errors import Busy, GenerationCorrupt, NoIndex, NotPossible, ShapelensError
 from catalog.models import ActiveGeneration, Asset, Catalog, IndexGeneration, Product
 from catalog.services import leases
 
@@ -32,9 +32,11 @@ __all__ = [
     "assets_to_index",
     "check",
     "folder",
+    "generation_before",
     "request_build",
     "rollback",
     "run_build",
+    "step_back",
 ]
 
 log = logging.getLogger(__name__)
@@ -122,6 +124,15 @@ def run_build(
             _fail(lease, str(error))
             if is_waiting_refused:
                 raise
+        except leases.DATABASE_GONE:
+            log.warning("index build %s lost the database; it is built anew", generation_id)
+            raise
+        except OSError as error:
+            log.exception("index build %s failed", generation_id)
+            full = error.errno in storage.FULL
+            _fail(lease, f"{storage.NO_ROOM if full else error}; the index before goes on. Then build again.")
+            if is_waiting_refused:
+                raise NotPossible(storage.NO_ROOM if full else str(error)) from error
         except BaseException as error:
             _fail(lease, f"the build was ended by {type(error).__name__}; the log has it. Build again.")
             raise
@@ -224,7 +235,11 @@ def activate(generation_id: int) -> IndexGeneration:
     if generation is None or generation.status != Status.READY:
         status = generation.get_status_display() if generation else "unknown"
         raise NotPossible(f"index {generation_id} is {status}; only a ready one can be activated")
-    engine.verify_generation(folder(generation))
+    try:
+        engine.verify_generation(folder(generation))
+    except GenerationCorrupt as error:
+        _withdraw(generation, str(error))
+        raise
     with transaction.atomic():
         if not IndexGeneration.objects.filter(pk=generation_id, status=Status.READY).exists():
             raise NotPossible(f"index {generation_id} was retired meanwhile; choose another")
@@ -232,15 +247,49 @@ def activate(generation_id: int) -> IndexGeneration:
     return generation
 
 
+def step_back(damaged: IndexGeneration, reason: str) -> None:
+    """A generation whose files were damaged while it served: the newest sound one answers in its place, and
+    one is built anew. Does nothing where the files are sound."""
+    try:
+        engine.verify_generation(folder(damaged))
+        return
+    except GenerationCorrupt:
+        log.error("index %s is damaged: %s", damaged.pk, reason)
+    sound = IndexGeneration.objects.filter(status=Status.READY).exclude(pk=damaged.pk).order_by("-pk")
+    for generation in sound:
+        try:
+            activate(generation.pk)
+        except ShapelensError as error:
+            log.warning("index %s can't stand in: %s", generation.pk, error)
+        else:
+            _withdraw(damaged, reason)
+            log.warning("index %s answers instead of %s", generation.pk, damaged.pk)
+            break
+    request_build(catalog=damaged.catalog, is_enqueued=True)
+
+
+def _withdraw(generation: IndexGeneration, reason: str) -> None:
+    """Its files are not what was written; it can't be chosen again."""
+    rows = IndexGeneration.objects.filter(pk=generation.pk, status=Status.READY)
+    if not ActiveGeneration.objects.filter(generation=generation).exists():
+        rows.update(status=Status.FAILED, error=reason, finished_at=timezone.now())
+    rows.update(activation_asked_at=None)
+
+
 def rollback() -> IndexGeneration:
     """Back to the newest ready generation older than the active one."""
+    return activate(generation_before().pk)
+
+
+def generation_before() -> IndexGeneration:
+    """The newest ready one older than the active one. Raises NoIndex, NotPossible."""
     current = active_generation()
     before = IndexGeneration.objects.filter(status=Status.READY, pk__lt=current.pk).order_by("-pk").first()
     if before is None:
         raise NotPossible(
             f"no generation before index {current.pk} is kept; run manage.py build_index instead"
         )
-    return activate(before.pk)
+    return before
 
 
 def check() -> IndexReport:
@@ -253,6 +302,7 @@ def check() -> IndexReport:
 
 
 def _point_at(generation: IndexGeneration) -> None:
+    IndexGeneration.objects.filter(pk=generation.pk).update(activation_asked_at=None)
     values: dict[str, Any] = {"generation": generation, "changed_at": timezone.now()}
     ActiveGeneration.objects.update_or_create(pk=ActiveGeneration.ONLY, defaults=values)
 

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,15 +19,34 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from catalog.models import Leased
 
-__all__ = ["Lease", "LeaseLost", "abandoned", "claim", "holding", "renew", "self_owner"]
+__all__ = [
+    "DATABASE_GONE",
+    "Lease",
+    "LeaseLost",
+    "abandoned",
+    "claim",
+    "holding",
+    "is_dead",
+    "renew",
+    "self_owner",
+]
 
 log = logging.getLogger(__name__)
+
+DATABASE_GONE = (OperationalError, InterfaceError)
+"""Its server ended or was not there: not the work's fault, which is tried again as it is."""
+
+_IMPOSSIBLE = timedelta(minutes=10)
+"""No lease lasts so long: one that seems to was taken before the clock was put back."""
+
+_RETURN_TRIES = 20
+_RETURN_SECONDS = 0.5
 
 
 class LeaseLost(Exception):
@@ -67,9 +87,9 @@ def claim(rows: QuerySet[Any], pk: int, seconds: float, **values: Any) -> Lease 
     """
     owner = self_owner()
     now = timezone.now()
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now) | Q(lease_until__gt=now + _IMPOSSIBLE)
     holder = rows.filter(pk=pk).values_list("lease_owner", flat=True).first()
-    if holder and _is_dead(holder):
+    if holder and is_dead(holder):
         free |= Q(lease_owner=holder)
     taken = (
         rows.filter(free, pk=pk)
@@ -101,8 +121,7 @@ def holding(lease: Lease) -> Iterator[Lease]:
     finally:
         finished.set()
         thread.join()
-        with contextlib.suppress(DatabaseError):
-            lease.rows().update(lease_owner="", lease_until=None)
+        _give_back(lease)
 
 
 def abandoned(rows: QuerySet[Any]) -> list[int]:
@@ -110,9 +129,23 @@ def abandoned(rows: QuerySet[Any]) -> list[int]:
     now = timezone.now()
     found = []
     for pk, owner, until in rows.exclude(lease_until=None).values_list("pk", "lease_owner", "lease_until"):
-        if until < now or _is_dead(owner):
+        if not now <= until <= now + _IMPOSSIBLE or is_dead(owner):
             found.append(pk)
     return found
+
+
+def _give_back(lease: Lease) -> None:
+    """Also where the database is being restarted; one that can't be given back runs out."""
+    for _ in range(_RETURN_TRIES):
+        try:
+            lease.rows().update(lease_owner="", lease_until=None)
+        except DATABASE_GONE:
+            connection.close()
+            time.sleep(_RETURN_SECONDS)
+        except DatabaseError:  # inside a transaction that failed
+            return
+        else:
+            return
 
 
 def _keep_renewing(lease: Lease, finished: threading.Event) -> None:
@@ -123,11 +156,12 @@ def _keep_renewing(lease: Lease, finished: threading.Event) -> None:
                     return
             except DatabaseError:  # the next beat tries again; three may fail before the lease does
                 log.warning("a lease could not be renewed", exc_info=True)
+                connection.close()
     finally:
         connection.close()
 
 
-def _is_dead(owner: str) -> bool:
+def is_dead(owner: str) -> bool:
     """True only where the holder ran here and its process is gone."""
     place, _, rest = owner.rpartition("/")[0].rpartition("/")
     if place != _place() or not rest.isdigit():

@@ -71,4 +71,5 @@ def _save(asset: Asset, result: OnboardResult) -> None:
         asset.extents = [round(float(side), 6) for side in made.extents]
         asset.view_count = made.view_count
         asset.mesh_hash = made.mesh_hash
+        asset.symmetry = asset.symmetry or made.symmetry  # what a person said stays
     asset.save()

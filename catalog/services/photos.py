@@ -63,7 +63,10 @@ def open_upright(photo: Photo) -> ml.types.Photo:
         return pixels
     storage.write_atomically(storage.photo_picture(photo.uuid), engine.encode_photo(pixels))
     photo.width, photo.height, photo.focal_px = pixels.width, pixels.height, pixels.focal_px
-    photo.save(update_fields=["width", "height", "focal_px"])
+    made = {"width": photo.width, "height": photo.height, "focal_px": photo.focal_px}
+    if not Photo.objects.filter(pk=photo.pk).update(**made):  # deleted meanwhile: leave nothing behind
+        storage.remove_tree(storage.photo_directory(photo.uuid))
+        raise BadPhoto("the photo was deleted; send it again")
     return pixels
 
 

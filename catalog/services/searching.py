@@ -16,12 +16,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from catalog import engine, jobs, storage
-from catalog.errors import Busy, Conflict, NotPossible, ShapelensError
+from catalog.errors import BadPhoto, Busy, Conflict, GenerationCorrupt, NotPossible, ShapelensError
 from catalog.models import Asset, IndexGeneration, Photo, Product, Search, SearchPhoto, SearchResult
-from catalog.services import callbacks, indexing, leases, photos
+from catalog.services import callbacks, finding, indexing, leases, photos, tuning
 
 if TYPE_CHECKING:
-    from ml.search.answers import Match, SearchAnswer
+    from ml.search.agreement import Agreement
+    from ml.search.answers import Match, PhotoQuery, SearchAnswer
     from ml.types import Pose
 
 __all__ = [
@@ -39,7 +40,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-TOP = 24  # products answered
+TOP = 96  # products kept of an answer, to be filtered and widened
 POSES = 6  # of them get a fitted pose at once
 
 State = Search.State
@@ -68,18 +69,20 @@ def request_search(
     asked: Sequence[Asked],
     *,
     tau: float,
+    words: str = "",
     key: str = "",
     callback_url: str = "",
 ) -> Search:
     """A waiting search for the one object that all photos show; `asked` speaks of them in order, and those
     it does not reach are searched as the first is, but for its box.
 
+    words: what products must be found by as well, as far as any is (`finding.by_words`).
     key: the same key with the same question gives the search there already is.
     Raises BadBox, NotPossible for a tau outside (0, 1], Busy where too many searches wait, Conflict for a
     key that came with another question.
     """
     _check_tau(tau)
-    same = _Same.of(key, sent, asked, tau, callback_url) if key else None
+    same = _Same.of(key, sent, asked, tau, callback_url, words) if key else None
     if same and (found := same.find()):
         return found
     _check_queue()
@@ -90,7 +93,7 @@ def request_search(
         callbacks.check_url(callback_url)
     rows = [photos.store_photo(photo) for photo in sent]
     try:
-        return _create(rows, asked, tau, same=same, callback_url=callback_url)
+        return _create(rows, asked, tau, words, same=same, callback_url=callback_url)
     except IntegrityError:
         if same and (found := same.find()):  # asked twice at once; the other was first
             return found
@@ -112,13 +115,14 @@ class _Same:
         asked: Sequence[Asked],
         tau: float,
         callback_url: str,
+        words: str,
     ) -> _Same:
         question = {
             "photos": [hashlib.sha256(photo.data).hexdigest() for photo in sent],
             "asked": [asdict(said) for said in asked],
             "tau": tau,
             "callback": callback_url,
-        }
+        } | ({"words": words} if words else {})
         text = json.dumps(question, sort_keys=True)
         return cls(hashlib.sha256(key.encode()).hexdigest(), hashlib.sha256(text.encode()).hexdigest())
 
@@ -130,13 +134,37 @@ class _Same:
         return found
 
 
-def request_again(search: Search, asked: Asked) -> Search:
-    """Another search in the same photos. Raises BadBox, Busy."""
+def request_again(
+    search: Search,
+    asked: Asked | None = None,
+    *,
+    photo: int = 0,
+    words: str | None = None,
+    more: Sequence[photos.SentPhoto] = (),
+) -> Search:
+    """Another search in the same photos, and `more` of the same object.
+
+    asked speaks of the photo at that position; what was asked of the others, and of all with None, stays.
+    words: None keeps them. Raises BadBox, BadPhoto for a position or a number of photos there can't be, Busy.
+    """
     _check_queue()
-    rows = [row.photo for row in search.photos.select_related("photo")]
-    if asked.box is not None:
-        photos.check_box(asked.box, rows[0].sent_width, rows[0].sent_height)
-    return _create(rows, [asked], search.tau)
+    rows = list(search.photos.select_related("photo"))
+    if not 0 <= photo < len(rows):
+        raise BadPhoto(f"the search has no photo {photo}; it has {len(rows)}, counted from 0")
+    if len(rows) + len(more) > settings.UPLOAD_PHOTOS:
+        raise BadPhoto(f"{len(rows) + len(more)} photos; at most {settings.UPLOAD_PHOTOS} of the same object")
+    said = [Asked(row.asked_box, row.asked == SearchPhoto.Asked.WHOLE) for row in rows]
+    if asked is not None:
+        if asked.box is not None:
+            photos.check_box(asked.box, rows[photo].photo.sent_width, rows[photo].photo.sent_height)
+        said[photo] = asked
+    stored = [photos.store_photo(sent) for sent in more]
+    return _create(
+        [row.photo for row in rows] + stored,
+        said + [Asked()] * len(stored),
+        search.tau,
+        search.words if words is None else words,
+    )
 
 
 def cancel_search(search: Search) -> bool:
@@ -164,6 +192,7 @@ def _create(
     rows: Sequence[Photo],
     asked: Sequence[Asked],
     tau: float,
+    words: str,
     *,
     same: _Same | None = None,
     callback_url: str = "",
@@ -171,7 +200,10 @@ def _create(
     others = Asked(is_whole=asked[0].is_whole)
     with transaction.atomic():
         search = Search.objects.create(
-            tau=tau, key_hash=same.key if same else None, request_hash=same.request if same else ""
+            tau=tau,
+            words=words.strip()[:200],
+            key_hash=same.key if same else None,
+            request_hash=same.request if same else "",
         )
         if callback_url:
             callbacks.request_callback(search, callback_url)
@@ -207,6 +239,9 @@ def run_search(search_id: int) -> None:
             _fail(lease, error.code, str(error))
         except SoftTimeLimitExceeded:
             _fail(lease, "too_slow", "the search took too long and was stopped; try again with a smaller box")
+        except leases.DATABASE_GONE:
+            log.warning("search %s lost the database; it is tried again", search_id)
+            raise
         except Exception:
             log.exception("search %s failed", search_id)
             _fail(lease, "error", "something went wrong while searching; the photo is kept: try again")
@@ -235,20 +270,57 @@ def _answer(search: Search, lease: leases.Lease) -> None:
         picture = photos.open_upright(row.photo)
         row.box = _box_to_search(row)
         queries.append(engine.query(picture, row.box))
+    try:
+        generation, hashes, answer = _matched(search, lease, queries)
+    except GenerationCorrupt as error:
+        indexing.step_back(indexing.active_generation(), str(error))
+        generation, hashes, answer = _matched(search, lease, queries)
+    colors = engine.colors_of_photo(queries[0].photo, answer.queries[0].box.as_tuple())
+    likeness = {
+        match.model_id: finding.color_likeness(
+            colors, engine.colors_of_model(storage.asset_directory(hashes[match.model_id]))
+        )
+        for match in answer.matches
+    }
+    _save(search, lease, generation, rows, answer, colors, likeness)
+    log.info("search %s: %d products by index %s", search.uuid, len(answer.matches), generation.pk)
+
+
+def _matched(
+    search: Search, lease: leases.Lease, queries: Sequence[PhotoQuery]
+) -> tuple[IndexGeneration, dict[int, str], SearchAnswer]:
+    """The answer, by which generation, and the hashes of that generation's models."""
     generation = indexing.active_generation()
     hashes = dict(generation.assets.values_list("pk", "hash"))
+    used, kept = finding.by_words(search.words)
+    Search.objects.filter(pk=search.pk).update(words_used=used)
+    withdrawn = withdrawn_assets(generation)
+    if kept is not None:
+        withdrawn |= frozenset(hashes) - kept
     answer = engine.search(
         generation.pk,
         indexing.folder(generation),
         queries,
         tau=search.tau,
         top=TOP,
-        withdrawn=withdrawn_assets(generation),
+        withdrawn=withdrawn,
         model_directory=lambda asset: storage.asset_directory(hashes[asset]),
         on_stage=lambda stage: _tell(lease, stage),
+        on_matches=lambda early: _save_early(search, lease, generation, early),
         pose_top=POSES,
     )
-    _save(search, lease, generation, rows, answer)
+    return generation, hashes, answer
+
+
+def _save_early(
+    search: Search, lease: leases.Lease, generation: IndexGeneration, answer: SearchAnswer
+) -> None:
+    """The products, before their poses are known: a shopper may look at them already."""
+    results = _results(search, answer, {})
+    with transaction.atomic():
+        lease.write(is_no_match=_is_no_match(generation, answer))
+        search.results.all().delete()
+        SearchResult.objects.bulk_create(results)
 
 
 def _tell(lease: leases.Lease, stage: str) -> None:
@@ -283,9 +355,11 @@ def _save(
     generation: IndexGeneration,
     rows: Sequence[SearchPhoto],
     answer: SearchAnswer,
+    colors: list[float],
+    likeness: dict[int, float],
 ) -> None:
     """All of the answer or none of it."""
-    results = _results(search, answer)
+    results = _results(search, answer, likeness)
     with transaction.atomic():
         lease.write(
             state=State.DONE,
@@ -293,7 +367,9 @@ def _save(
             generation=generation,
             tau_used=answer.tau_used,
             is_widened=answer.widened,
-            is_no_match=answer.no_match,
+            is_no_match=_is_no_match(generation, answer),
+            best_calibrated=answer.best,
+            colors=colors,
             seconds={name: round(value, 4) for name, value in answer.seconds.items()},
             error_code="",
             error_message="",
@@ -311,35 +387,66 @@ def _save(
         callbacks.notify(search.pk)
 
 
+def _is_no_match(generation: IndexGeneration, answer: SearchAnswer) -> bool:
+    """By the cut-off that staff applied, else by the index's own."""
+    cut_off = tuning.current(generation)
+    return answer.no_match if cut_off is None or answer.best is None else answer.best < cut_off.value
+
+
 def _box_source(row: SearchPhoto, said: str) -> str:
     """A box we made of "whole photo" is not the shopper's."""
     return SearchPhoto.BoxSource.WHOLE if row.asked == SearchPhoto.Asked.WHOLE else said
 
 
-def _results(search: Search, answer: SearchAnswer) -> list[SearchResult]:
+def _results(search: Search, answer: SearchAnswer, likeness: dict[int, float]) -> list[SearchResult]:
     assets = [match.model_id for match in answer.matches]
     offered = Product.objects.filter(asset__in=assets, is_withdrawn=False).order_by("-pk")
     products = {product.asset_id: product.pk for product in offered}  # the oldest of each asset
     known = [match for match in answer.matches if match.model_id in products]
     return [
-        _result(search, rank, products[match.model_id], match) for rank, match in enumerate(known, start=1)
+        _result(search, rank, products[match.model_id], match, likeness.get(match.model_id))
+        for rank, match in enumerate(known, start=1)
     ]
 
 
-def _result(search: Search, rank: int, product: int, match: Match) -> SearchResult:
+def _result(search: Search, rank: int, product: int, match: Match, color: float | None) -> SearchResult:
+    first = match.model_id * Asset.VIEWS_LIMIT
     return SearchResult(
         search=search,
         rank=rank,
         product_id=product,
         asset_id=match.model_id,
-        view_index=match.view_id - match.model_id * Asset.VIEWS_LIMIT,
+        view_index=match.view_id - first,
         azimuth_deg=math.degrees(match.view.azimuth),
         elevation_deg=math.degrees(match.view.elevation),
+        photo_index=match.views[0].photo,
+        total=match.total,
+        color=color,
+        others=[
+            {
+                "view_index": other.view_id - first,
+                "azimuth_deg": math.degrees(other.view.azimuth),
+                "elevation_deg": math.degrees(other.view.elevation),
+            }
+            for other in match.others
+        ],
+        agreement=_agreement_fields(match.agreement),
         score=float(match.score),
         calibrated=float(match.calibrated),
         confidence=match.confidence,
         pose=pose_fields(match.pose) if match.pose else None,
     )
+
+
+def _agreement_fields(found: Agreement | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "values": [[round(float(value), 5) for value in row] for row in found.values],
+        "score": round(found.score, 5),
+        "down": found.down,
+        "right": found.right,
+    }
 
 
 def pose_fields(pose: Pose) -> dict[str, Any]:

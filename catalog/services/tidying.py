@@ -11,21 +11,35 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from catalog import storage
+from catalog import engine, storage
+from catalog.errors import GenerationCorrupt, NoIndex
 from catalog.models import Asset, ImportRun, IndexGeneration, Photo, Search
-from catalog.services import photos
+from catalog.services import indexing, photos
 
 __all__ = ["tidy"]
 
 log = logging.getLogger(__name__)
 
 YOUNG_SECONDS = 3600.0  # a folder without a row may be one whose row is being written
+UPLOAD_SECONDS = 2 * 24 * 3600.0  # an upload that broke off may be gone on with that long
 BATCH = 200  # photos deleted a call: an hour's call must not hold a worker for an hour
 
 
 def tidy() -> int:
     """How many photos, generations and folders were removed."""
-    return _old_photos() + _orphans()
+    _check_index()
+    return _old_photos() + _orphans() + _abandoned_uploads()
+
+
+def _check_index() -> None:
+    """Disks lie: what serves is read again, byte by byte."""
+    try:
+        active = indexing.active_generation()
+        engine.verify_generation(indexing.folder(active))
+    except NoIndex:
+        return
+    except GenerationCorrupt as error:
+        indexing.step_back(active, str(error))
 
 
 def _old_photos() -> int:
@@ -58,6 +72,22 @@ def _orphans() -> int:
     removed += _remove_unknown(storage.photos_root().glob("??/*"), known_photos)
     assets = set(Asset.objects.values_list("hash", flat=True))
     return removed + _remove_unknown(storage.assets_root().glob("??/*"), assets)
+
+
+def _abandoned_uploads() -> int:
+    """Catalogs that were sent, wholly or in part, and never imported. A source is kept: it is read again for
+    corrections."""
+    used = {Path(source).parent.name for source in ImportRun.objects.values_list("source", flat=True)}
+    removed = 0
+    for folder in storage.uploads_root().iterdir():
+        if folder.name in used or not folder.is_dir():
+            continue
+        touched = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        if time.time() - touched > UPLOAD_SECONDS:
+            log.info("removing the upload %s: it was never imported", folder.name)
+            storage.remove_tree(folder)
+            removed += 1
+    return removed
 
 
 def _remove_unknown(folders: Iterable[Path], known: set[str]) -> int:

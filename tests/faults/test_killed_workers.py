@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from tests.conftest import Site, draw_photo
 
@@ -97,3 +98,38 @@ def test_a_search_never_waits_behind_an_import(site: Site, photo: bytes) -> None
     site.manage("shell", "--command", enqueue)  # nobody takes it
     assert site.answer(site.post_photo(photo)[1])["state"] == "done"
     assert site.rows("SELECT state FROM catalog_importrun WHERE id > 1") == [("queued",)]
+
+
+def test_an_import_whose_worker_is_killed_while_rendering_loses_and_repeats_nothing(
+    site: Site, models: Path
+) -> None:
+    site.settings["SHAPELENS_VIEWS"] = "36x3"  # another renderer's fingerprint: all is rendered anew, slower
+    site.settings["SHAPELENS_JOB_WORKERS"] = "1"
+    site.start_worker("housekeeping", "--beat", "--schedule", str(site.data / "beat"))
+    worker = site.start_worker("import,index")
+    start = (
+        "from pathlib import Path; from catalog import jobs; from catalog.services import importing;"
+        f"jobs.run_import(importing.request_import(Path({str(models)!r}), name='again'))"
+    )
+    site.manage("shell", "--no-imports", "-c", start)
+    run = "(SELECT max(id) FROM catalog_importrun)"
+    site.until(
+        lambda: site.rows(f"SELECT 1 FROM catalog_importrun WHERE id = {run} AND processed > 0"),
+        "the first model",
+        every=0.01,
+    )
+    _kill(worker)
+    [(state, processed)] = site.rows(f"SELECT state, processed FROM catalog_importrun WHERE id = {run}")
+    assert state == "running"
+    assert processed < 4
+
+    site.start_worker("import,index")
+
+    site.until(
+        lambda: site.rows(f"SELECT 1 FROM catalog_importrun WHERE id = {run} AND state = 'done'"),
+        "the import",
+    )
+    items = site.rows(f"SELECT outcome, count(*) FROM catalog_importitem WHERE run_id = {run} GROUP BY 1")
+    assert items == [("imported", 4)]
+    assert site.rows("SELECT count(*) FROM catalog_product") == [(8,)]  # of both catalogs
+    assert not list((site.data / "assets").glob("??/*.tmp-*"))

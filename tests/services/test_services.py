@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Site, settings_for
+from tests.conftest import Site, is_required, settings_for
 
 PORTS = {"postgres": 5432, "redis": 6379, "rabbitmq": 5672}
 
@@ -24,7 +24,7 @@ def _needs(service: str) -> None:
     if is_there:
         return
     reason = f"{service} does not listen on 127.0.0.1:{PORTS[service]}"
-    if os.environ.get(f"SHAPELENS_REQUIRE_{service.upper()}"):
+    if is_required(service):
         pytest.fail(f"{reason}, and this machine should have it")
     pytest.skip(reason)
 

@@ -14,12 +14,12 @@ from django.shortcuts import get_object_or_404
 from ninja import File, Form, Router
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
-from ninja.security import HttpBasicAuth, SessionAuthIsStaff
+from ninja.security import HttpBasicAuth, HttpBearer, SessionAuthIsStaff
 
 from catalog import jobs, selectors, storage
 from catalog.errors import BadSource
-from catalog.models import Catalog, ImportRun
-from catalog.services import importing, indexing, updating
+from catalog.models import ApiToken, Catalog, ImportRun
+from catalog.services import importing, indexing, tokens, updating
 from webapp.api.schemas import (
     GenerationOut,
     ImportIn,
@@ -42,7 +42,7 @@ class _Session(SessionAuthIsStaff):
 
 
 class _Staff(HttpBasicAuth):
-    """Name and password of a member of staff. A client with a key of its own comes with tokens."""
+    """Name and password of a member of staff."""
 
     openapi_scheme = "basic"
 
@@ -54,13 +54,28 @@ class _Staff(HttpBasicAuth):
         return user
 
 
-router = Router(auth=[_Session(), _Staff()], tags=["managing"])
+class _Token(HttpBearer):
+    """An API token, which never allows more than its user may."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        found = tokens.find(token)
+        if found is None:
+            return None
+        request.user = found.user
+        return found
+
+
+router = Router(auth=[_Session(), _Staff(), _Token()], tags=["managing"])
 
 
 def _allow(request: HttpRequest, permission: str) -> None:
     user = request.user
     if not isinstance(user, User) or not user.has_perm(f"catalog.{permission}"):
         raise HttpError(403, f"this needs the permission catalog.{permission}; ask an admin for it")
+    token = request.auth  # type: ignore[attr-defined]
+    if isinstance(token, ApiToken) and not tokens.may(token, permission):
+        scope = token.get_scope_display()
+        raise HttpError(403, f"this token is for: {scope}; {permission} needs a token with a wider scope")
 
 
 # ---- imports ------------------------------------------------------------------------------
@@ -170,8 +185,10 @@ def build(request: HttpRequest) -> Any:
     return 202, selectors.generation_fields(indexing.request_build(is_enqueued=True))
 
 
-@router.post("/index/rollback", response=GenerationOut)
+@router.post("/index/rollback", response={202: GenerationOut})
 def rollback(request: HttpRequest) -> Any:
-    """Serve the generation before the active one again."""
+    """Serve the generation before the active one again, once a worker has read every byte of it."""
     _allow(request, "change_indexgeneration")
-    return selectors.generation_fields(indexing.rollback())
+    before = indexing.generation_before()
+    jobs.activate_generation(before)
+    return 202, selectors.generation_fields(before)

@@ -10,10 +10,19 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
-from catalog.errors import BadBox, BadPhoto, Busy, Conflict, NoIndex, NotPossible, ShapelensError
+from catalog.errors import (
+    BadBox,
+    BadPhoto,
+    Busy,
+    Conflict,
+    NoIndex,
+    NotPossible,
+    ShapelensError,
+    StorageFull,
+)
 from webapp.api.schemas import Problem
 
-__all__ = ["ProblemAPI", "add_handlers", "problem"]
+__all__ = ["ProblemAPI", "TooMany", "add_handlers", "problem"]
 
 _STATUS: dict[type[ShapelensError], int] = {
     BadPhoto: 422,
@@ -22,7 +31,16 @@ _STATUS: dict[type[ShapelensError], int] = {
     Conflict: 409,
     NoIndex: 503,
     Busy: 503,
+    StorageFull: 507,
 }
+
+
+class TooMany(HttpError):
+    """More requests than an address may send. seconds: until it may again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(429, f"too many searches from your address; wait {seconds} seconds")
+        self.seconds = seconds
 
 
 class ProblemAPI(NinjaAPI):
@@ -62,9 +80,15 @@ def add_handlers(api: NinjaAPI) -> None:
 
     @api.exception_handler(AuthenticationError)
     def _unknown(_: HttpRequest, error: AuthenticationError) -> HttpResponse:
-        detail = "sign in as a member of staff: HTTP basic authentication, or the admin site's session"
+        detail = "sign in as a member of staff: an API token as bearer, HTTP basic authentication, or the admin's session"
         response = problem(401, detail, "not_signed_in")
         response["WWW-Authenticate"] = 'Basic realm="Shapelens"'
+        return response
+
+    @api.exception_handler(TooMany)
+    def _too_many(_: HttpRequest, error: TooMany) -> HttpResponse:
+        response = problem(429, str(error), "too_many")
+        response["Retry-After"] = str(error.seconds)
         return response
 
     @api.exception_handler(HttpError)

@@ -15,13 +15,24 @@ from ninja.files import UploadedFile
 from catalog import selectors
 from catalog.errors import BadBox, BadPhoto
 from catalog.models import Callback, Search
-from catalog.services import searching
+from catalog.services import searching, sharing, tokens
 from catalog.services.photos import SentPhoto
 from catalog.services.searching import Asked
-from webapp import uploads
+from webapp import limits, uploads
 from webapp.api import managing
-from webapp.api.problems import ProblemAPI, add_handlers
-from webapp.api.schemas import AgainIn, ProductOut, ProductsOut, SampleOut, SearchOut, SubmittedOut
+from webapp.api.problems import ProblemAPI, TooMany, add_handlers
+from webapp.api.schemas import (
+    AgainIn,
+    FeedbackIn,
+    ProductOut,
+    ProductsOut,
+    SampleOut,
+    SearchOut,
+    ShareIn,
+    ShareOut,
+    SubmittedOut,
+    WordsIn,
+)
 
 __all__ = ["api"]
 
@@ -43,6 +54,7 @@ def submit(
     sample: Form[str] = "",
     box: Form[list[str]] = [],  # noqa: B006
     tau: Form[float] = 0.9,
+    words: Annotated[str, Form(max_length=200)] = "",
     callback_url: Form[str] = "",
     idempotency_key: Annotated[str, Header(alias="Idempotency-Key", max_length=200)] = "",
 ) -> Any:
@@ -50,28 +62,83 @@ def submit(
 
     box: "x0,y0,x1,y1" in pixels of the upright photo, "full", or nothing: the object is found. One a photo,
     in their order; photos beyond the last are looked through by themselves.
+    words: "oak", "with drawers": only products they go with are searched; words none goes with are left out.
     callback_url: told when the search has ended, signed as Standard Webhooks are with `callback_secret` of
     the answer; its host must be one that this server allows.
     Idempotency-Key: sent again with the same request, it gives the same search.
     """
+    _limit(request)
     if len(photo) > settings.UPLOAD_PHOTOS:
         raise BadPhoto(f"{len(photo)} photos; send at most {settings.UPLOAD_PHOTOS} of the same object")
     sent = [uploads.read_photo(file) for file in photo] or [_sample(sample)]
     if len(box) > len(sent):
         raise BadBox(f"{len(box)} boxes for {len(sent)} photos; send one box a photo, in their order")
     asked = [_asked(text) for text in box] or [Asked()]
-    found = searching.request_search(sent, asked, tau=tau, key=idempotency_key, callback_url=callback_url)
+    found = searching.request_search(
+        sent, asked, tau=tau, words=words, key=idempotency_key, callback_url=callback_url
+    )
     return 202, _submitted(found)
 
 
 @api.post("/searches/{uuid:uuid}/box", response={202: SubmittedOut}, tags=["search"])
 def again(request: HttpRequest, uuid: UUID, body: AgainIn) -> Any:
-    """Search the same photos with another box."""
+    """Search the same photos with another box in one of them."""
+    _limit(request)
     if isinstance(body.box, list):
         asked = Asked(box=_edges([str(edge) for edge in body.box]))
     else:
         asked = Asked(is_whole=body.box == "full")
-    return 202, _submitted(searching.request_again(_search(uuid), asked))
+    return 202, _submitted(searching.request_again(_search(uuid), asked, photo=body.photo))
+
+
+@api.post("/searches/{uuid:uuid}/words", response={202: SubmittedOut}, tags=["search"])
+def with_words(request: HttpRequest, uuid: UUID, body: WordsIn) -> Any:
+    """Search the same photos and boxes with other words, or with none."""
+    _limit(request)
+    return 202, _submitted(searching.request_again(_search(uuid), words=body.words))
+
+
+@api.post("/searches/{uuid:uuid}/photos", response={202: SubmittedOut}, tags=["search"])
+def with_photos(request: HttpRequest, uuid: UUID, photo: File[list[UploadedFile]]) -> Any:
+    """Search with more photos of the same object."""
+    _limit(request)
+    more = [uploads.read_photo(file) for file in photo]
+    return 202, _submitted(searching.request_again(_search(uuid), more=more))
+
+
+@api.delete("/searches/{uuid:uuid}", response={204: None}, tags=["search"])
+def delete(request: HttpRequest, uuid: UUID) -> Any:
+    """Delete the photos now, with every search, share and feedback that shows them."""
+    sharing.delete_photos(_search(uuid))
+    return 204, None
+
+
+@api.post("/searches/{uuid:uuid}/feedback", response={204: None}, tags=["search"])
+def feedback(request: HttpRequest, uuid: UUID, body: FeedbackIn) -> Any:
+    """Say that a product is or is not the one in the photo, or where its model stands in it."""
+    found = _search(uuid)
+    if body.camera is not None:
+        sharing.place_by_hand(found, body.product, body.camera.dict())
+    elif body.said is None:
+        sharing.take_back(found, body.product)
+    else:
+        sharing.verdict(found, body.product, is_it=body.said == "is_it")
+    return 204, None
+
+
+@api.post("/searches/{uuid:uuid}/shares", response={201: ShareOut}, tags=["search"])
+def share(request: HttpRequest, uuid: UUID, body: ShareIn) -> Any:
+    """A link to one product over the photo, which tells nothing else of the search and expires."""
+    made = sharing.share_result(_search(uuid), body.product)
+    url = request.build_absolute_uri(made.get_absolute_url())
+    return 201, {"token": made.token, "url": url, "expires_at": made.expires_at}
+
+
+@api.delete("/searches/{uuid:uuid}/shares/{token}", response={204: None}, tags=["search"])
+def unshare(request: HttpRequest, uuid: UUID, token: str) -> Any:
+    """The link leads nowhere from now on."""
+    sharing.unshare(_search(uuid), token)
+    return 204, None
 
 
 @api.post("/searches/{uuid:uuid}/cancel", response=SearchOut, tags=["search"])
@@ -110,6 +177,15 @@ def product(request: HttpRequest, pk: int) -> Any:
     if row is None:
         raise Http404(f"there is no product {pk}")
     return selectors.product_fields(row)
+
+
+def _limit(request: HttpRequest) -> None:
+    """Raises TooMany. Who comes with a token is counted by it, whatever the address."""
+    kind, _, key = request.headers.get("Authorization", "").partition(" ")
+    token = tokens.find(key) if kind.casefold() == "bearer" else None
+    who = f"token-{token.pk}" if token else ""
+    if wait := limits.seconds_to_wait(request, "search", settings.SHAPELENS_SEARCH_RATE, who):
+        raise TooMany(wait)
 
 
 def _search(uuid: UUID) -> Search:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from ninja import Schema
+from pydantic import Field
 
 __all__ = [
     "AgainIn",
+    "FeedbackIn",
     "GenerationOut",
     "ImportIn",
     "ImportItemOut",
@@ -20,8 +22,11 @@ __all__ = [
     "ProductsOut",
     "SampleOut",
     "SearchOut",
+    "ShareIn",
+    "ShareOut",
     "SubmittedOut",
     "UpdateOut",
+    "WordsIn",
 ]
 
 State = Literal["queued", "looking", "matching", "fitting", "done", "failed", "cancelled"]
@@ -34,10 +39,46 @@ class SubmittedOut(Schema):
     callback_secret: str | None
 
 
+class CameraOut(Schema):
+    """OpenCV: x right, y down, z forward; pixels; camera_from_model (4, 4) row by row, metres."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+    camera_from_model: list[float]
+
+
 class AgainIn(Schema):
-    """box: [x0, y0, x1, y1] in pixels of the upright photo as it was sent, "full", or null to find it."""
+    """box: [x0, y0, x1, y1] in pixels of the upright photo as it was sent, "full", or null to find it.
+    photo: position of the photo it is in, from 0; the other photos' boxes stay."""
 
     box: list[float] | Literal["full"] | None = None
+    photo: int = 0
+
+
+class WordsIn(Schema):
+    words: Annotated[str, Field(max_length=200)]
+
+
+class FeedbackIn(Schema):
+    """said: "is_it", "not_it", or null to take that back; camera: where the model was put by hand."""
+
+    product: int
+    said: Literal["is_it", "not_it"] | None = None
+    camera: CameraOut | None = None
+
+
+class ShareIn(Schema):
+    product: int
+
+
+class ShareOut(Schema):
+    token: str
+    url: str
+    expires_at: datetime
 
 
 class PhotoOut(Schema):
@@ -84,18 +125,6 @@ class ProductOut(Schema):
     creator: str
 
 
-class CameraOut(Schema):
-    """OpenCV: x right, y down, z forward; pixels; camera_from_model (4, 4) row by row, metres."""
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    width: int
-    height: int
-    camera_from_model: list[float]
-
-
 class PoseOut(Schema):
     azimuth_deg: float
     elevation_deg: float
@@ -131,6 +160,8 @@ class SearchOut(Schema):
     no_match: bool
     tau: float
     tau_widened: bool
+    words: str
+    words_used: list[str]
     seconds: dict[str, float]
     results: list[ResultOut]
 
@@ -167,11 +198,11 @@ class ImportIn(Schema):
 
 
 class ImportOut(Schema):
-    """counts: files by outcome (imported, updated, unchanged, failed, ignored)."""
+    """counts: files by outcome (imported, updated, unchanged, failed, ignored, found, withdrawn)."""
 
     id: int
     catalog: str
-    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    state: Literal["queued", "running", "paused", "found", "done", "failed", "cancelled"]
     error: str
     total: int
     processed: int
@@ -186,7 +217,7 @@ class ImportOut(Schema):
 class ImportItemOut(Schema):
     key: str
     name: str
-    outcome: Literal["imported", "updated", "unchanged", "failed", "ignored"]
+    outcome: Literal["imported", "updated", "unchanged", "failed", "ignored", "found", "withdrawn"]
     code: str
     reason: str
     warnings: list[str]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import environ
 from django.urls import reverse_lazy
+from django_guid.integrations import CeleryIntegration
 from kombu import Exchange, Queue
 
 from webapp.settings.env import read
@@ -24,9 +25,12 @@ if ENV.production:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
     SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # the preload list is for a domain's owner to ask for
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"  # a search's address is its key: never told to other sites
@@ -39,10 +43,17 @@ SHAPELENS_VIEWS = ENV.views
 SHAPELENS_LEASE_SECONDS = ENV.lease_seconds
 SHAPELENS_SWEEP_SECONDS = ENV.sweep_seconds
 SHAPELENS_JOB_WORKERS = ENV.job_workers
+SHAPELENS_EMBED_MIB = ENV.embed_mib
 SHAPELENS_PHOTO_DAYS = ENV.photo_days
 SHAPELENS_CALLBACK_HOSTS = frozenset(ENV.callback_hosts)
 SHAPELENS_KEPT_GENERATIONS = 3
 SHAPELENS_QUEUE_LIMIT = 500  # searches waiting; beyond it new ones are told to come back
+SHAPELENS_SEARCH_RATE = ENV.search_rate
+SHAPELENS_LOGIN_RATE = ENV.login_rate
+SHAPELENS_BASIC_RATE = "120/min" if ENV.login_rate else ""  # requests with a password, which is slow to check
+SHAPELENS_METRICS_TOKEN = ENV.metrics_token
+SHAPELENS_HEARTBEAT_SECONDS = 10.0  # between two signs of life of a worker
+SHAPELENS_SILENT_SECONDS = 45.0  # then it counts as gone
 
 # ---- applications -----------------------------------------------------------------------
 
@@ -53,23 +64,29 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django_guid",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_vite",
     "ninja",
+    "auditlog",
     "catalog",
 ]
 
 MIDDLEWARE = [
+    "django_guid.middleware.guid_middleware",
+    "webapp.middleware.Measured",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "webapp.middleware.SecurityHeaders",
     "webapp.middleware.BodyLimit",
+    "webapp.middleware.LoginLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "auditlog.middleware.AuditlogMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -84,11 +101,13 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "webapp" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "libraries": {"shopper": "webapp.views.tags"},
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "webapp.views.words.page_words",
             ],
         },
     },
@@ -116,10 +135,31 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# ---- cache: only what may be lost, such as counts of requests -----------------------------
+
+CACHES = {
+    "default": environ.Env.cache_url_config(ENV.cache_url)
+    if ENV.cache_url
+    else {
+        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
+        "LOCATION": str(ENV.data / "cache" / "django"),
+    }
+}
+NINJA_NUM_PROXIES = ENV.proxies
+
 # ---- queue ------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = ENV.broker_url or "shapelens-files://localhost"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker waits for its broker as long as it takes
+CELERY_BROKER_CONNECTION_TIMEOUT = 4.0  # seconds
+CELERY_BROKER_HEARTBEAT = 0  # a solo worker can't beat while it works; TCP says when a broker is gone
+if ENV.broker_url.startswith(("redis:", "rediss:")):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "socket_connect_timeout": 4,  # seconds
+        "socket_keepalive": True,
+        "visibility_timeout": 6 * 3600,  # seconds: longer than any task; the sweeper is sooner
+    }
 if not ENV.broker_url:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "folder": str(ENV.data / "broker"),
@@ -135,6 +175,7 @@ CELERY_TASK_ROUTES = {
     "catalog.tasks.run_search": {"queue": "search"},
     "catalog.tasks.run_import": {"queue": "import"},
     "catalog.tasks.run_build": {"queue": "index"},
+    "catalog.tasks.run_comparison": {"queue": "index"},
     "catalog.tasks.activate_generation": {"queue": "index"},
     "catalog.tasks.deliver_callback": {"queue": "housekeeping"},
     "catalog.tasks.sweep": {"queue": "housekeeping"},
@@ -191,11 +232,13 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = UPLOAD_PHOTOS
 
 LANGUAGE_CODE = "en-us"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
 USE_TZ = True
 TIME_ZONE = "UTC"
 LOCALE_PATHS = [BASE_DIR / "webapp" / "locale"]
 
 LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = reverse_lazy("admin:index")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -262,9 +305,67 @@ UNFOLD = {
                         "link": reverse_lazy("admin:catalog_callback_changelist"),
                     },
                     {
+                        "title": "Feedback",
+                        "icon": "thumb_up",
+                        "link": reverse_lazy("admin:catalog_feedback_changelist"),
+                    },
+                    {
                         "title": "Photos",
                         "icon": "photo_camera",
                         "link": reverse_lazy("admin:catalog_photo_changelist"),
+                    },
+                ],
+            },
+            {
+                "title": "Quality",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Review searches",
+                        "icon": "fact_check",
+                        "link": reverse_lazy("admin:catalog_verdict_review"),
+                        "permission": "catalog.groups.may_review",
+                    },
+                    {
+                        "title": "Plots",
+                        "icon": "monitoring",
+                        "link": reverse_lazy("admin:catalog_verdict_quality"),
+                    },
+                    {
+                        "title": "Verdicts",
+                        "icon": "thumbs_up_down",
+                        "link": reverse_lazy("admin:catalog_verdict_changelist"),
+                    },
+                    {
+                        "title": "Compare indexes",
+                        "icon": "compare",
+                        "link": reverse_lazy("admin:catalog_comparison_changelist"),
+                    },
+                    {
+                        "title": "Cut-off",
+                        "icon": "tune",
+                        "link": reverse_lazy("admin:catalog_cutoff_tune"),
+                    },
+                ],
+            },
+            {
+                "title": "Operation",
+                "separator": True,
+                "items": [
+                    {
+                        "title": "Failed work",
+                        "icon": "report",
+                        "link": reverse_lazy("admin:catalog_deadletter_changelist"),
+                    },
+                    {
+                        "title": "Workers",
+                        "icon": "memory",
+                        "link": reverse_lazy("admin:catalog_workerheartbeat_changelist"),
+                    },
+                    {
+                        "title": "API tokens",
+                        "icon": "key",
+                        "link": reverse_lazy("admin:catalog_apitoken_changelist"),
                     },
                 ],
             },
@@ -274,22 +375,50 @@ UNFOLD = {
                 "items": [
                     {"title": "Users", "icon": "person", "link": reverse_lazy("admin:auth_user_changelist")},
                     {"title": "Groups", "icon": "group", "link": reverse_lazy("admin:auth_group_changelist")},
+                    {
+                        "title": "Changes",
+                        "icon": "history",
+                        "link": reverse_lazy("admin:auditlog_logentry_changelist"),
+                    },
                 ],
             },
         ],
     },
 }
 
+# ---- logs: each line with the id of the request that led to it, from the web to the worker ----------------
+
+DJANGO_GUID = {
+    "GUID_HEADER_NAME": "X-Request-ID",
+    "VALIDATE_GUID": True,  # a stranger's header is only taken where it is a UUID
+    "RETURN_HEADER": True,
+    "INTEGRATIONS": [CeleryIntegration()],
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "request": {"()": "django_guid.log_filters.CorrelationId", "correlation_id_field": "request"}
+    },
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} [{request}]: {message}", "style": "{"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "{asctime}{levelname}{name}{process}{request}{message}",
+            "style": "{",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": ENV.log_format, "filters": ["request"]}
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "catalog": {"level": "INFO"},
+        "ml": {"level": "INFO"},
         "webapp": {"level": "INFO"},
         "celery": {"level": "WARNING"},
         "django.server": {"level": "INFO"},
+        "django_guid": {"level": "WARNING"},
     },
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ __all__ = ["Env", "read"]
 
 _SHORTEST_SECRET = 32
 _TRUSTED_EVERYONE = "*"
+_RATE = re.compile(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)")
+_LOG_FORMATS = ("line", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,19 @@ class Env:
     lease_seconds   SHAPELENS_LEASE_SECONDS: a search whose worker is silent that long is taken over
     sweep_seconds   SHAPELENS_SWEEP_SECONDS: how often abandoned work is looked for
     job_workers     SHAPELENS_JOB_WORKERS: children that read and render models side by side
+    embed_mib       SHAPELENS_EMBED_MIB: MiB that embedding rendered views may take in a worker, beside the
+                    process itself; 0 = as much as is quickest
     callback_hosts  SHAPELENS_CALLBACK_HOSTS: hosts that may be told of ended searches; none by default
     photo_days      SHAPELENS_PHOTO_DAYS: days a photo and its search are kept; 0 = for ever
+    cache_url       SHAPELENS_CACHE_URL, e.g. redis://host/1: where requests are counted, shared by all web
+                    machines; files under `data` where it is not given
+    proxies         SHAPELENS_PROXIES: proxies of ours in front that each add an X-Forwarded-For; 0 = none
+    search_rate     SHAPELENS_SEARCH_RATE: searches an address may send, e.g. 60/min; '' = any
+                    number, as it is outside production
+    login_rate      SHAPELENS_LOGIN_RATE: passwords an address may try, e.g. 10/min; '' = any number
+    metrics_token   SHAPELENS_METRICS_TOKEN: who sends it as bearer may read /metrics; without it only
+                    processes of this machine may
+    log_format      SHAPELENS_LOG_FORMAT: line or json; json in production
     """
 
     production: bool
@@ -50,8 +64,15 @@ class Env:
     lease_seconds: float
     sweep_seconds: float
     job_workers: int
+    embed_mib: int
     photo_days: int
     callback_hosts: tuple[str, ...]
+    cache_url: str
+    proxies: int
+    search_rate: str
+    login_rate: str
+    metrics_token: str
+    log_format: str
 
 
 def read(base: Path) -> Env:
@@ -75,12 +96,30 @@ def read(base: Path) -> Env:
         lease_seconds=env.float("SHAPELENS_LEASE_SECONDS", default=20.0),
         sweep_seconds=env.float("SHAPELENS_SWEEP_SECONDS", default=5.0),
         job_workers=env.int("SHAPELENS_JOB_WORKERS", default=max(1, min(8, os.cpu_count() or 1))),
+        embed_mib=env.int("SHAPELENS_EMBED_MIB", default=0),
         photo_days=env.int("SHAPELENS_PHOTO_DAYS", default=0),
         callback_hosts=tuple(name.casefold() for name in env.list("SHAPELENS_CALLBACK_HOSTS", default=[])),
+        cache_url=env.str("SHAPELENS_CACHE_URL", default=""),
+        proxies=env.int("SHAPELENS_PROXIES", default=1 if is_production else 0),
+        search_rate=_rate(
+            env.str("SHAPELENS_SEARCH_RATE", default="60/min" if is_production else ""),
+            "SHAPELENS_SEARCH_RATE",
+        ),
+        login_rate=_rate(env.str("SHAPELENS_LOGIN_RATE", default="10/min"), "SHAPELENS_LOGIN_RATE"),
+        metrics_token=env.str("SHAPELENS_METRICS_TOKEN", default=""),
+        log_format=env.str("SHAPELENS_LOG_FORMAT", default="json" if is_production else "line"),
     )
+    if values.log_format not in _LOG_FORMATS:
+        raise ImproperlyConfigured(f"SHAPELENS_LOG_FORMAT={values.log_format!r}; it is line or json")
     if is_production:
         _refuse_insecure(values)
     return values
+
+
+def _rate(text: str, name: str) -> str:
+    if text and not _RATE.fullmatch(text):
+        raise ImproperlyConfigured(f"{name}={text!r}; write a number and a time, e.g. 60/min, or nothing")
+    return text
 
 
 def _local_hosts() -> list[str]:
@@ -119,5 +158,11 @@ def _refuse_insecure(env: Env) -> None:
         problems.append("SHAPELENS_HOSTS must name the hosts served, without '*'")
     if not env.database_url:
         problems.append("DATABASE_URL must be set, e.g. postgres://user:password@host/name")
+    if not env.broker_url:
+        problems.append("CELERY_BROKER_URL must be set, e.g. redis://host/0 or amqps://user:password@host/")
+    if plain := [origin for origin in env.origins if not origin.startswith("https://")]:
+        problems.append(f"SHAPELENS_ORIGINS must begin with https://, unlike {', '.join(plain)}")
+    if env.metrics_token and len(env.metrics_token) < _SHORTEST_SECRET:
+        problems.append(f"SHAPELENS_METRICS_TOKEN must have at least {_SHORTEST_SECRET} characters")
     if problems:
         raise ImproperlyConfigured("SHAPELENS_ENV=production refuses to start: " + "; ".join(problems))

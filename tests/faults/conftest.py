@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.servers import postgres, rabbitmq, redis
+
+__all__ = ["postgres", "rabbitmq", "redis"]
