@@ -15,7 +15,7 @@ FRONTEND_SOURCES := $(shell find frontend -path frontend/node_modules -prune -o 
 
 export OPENCV_LOG_LEVEL ?= ERROR
 
-.PHONY: help run test lint format bench lock clean setup
+.PHONY: help run test lint format bench fuzz licenses audit lock clean setup
 
 help:
 	@sed -n '1,/^$$/s/^# //p' Makefile
@@ -76,8 +76,20 @@ format: .venv/.ready
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+# BENCH='--quick' ends in minutes; figures of the whole want a machine with nothing else on it
 bench: .venv/.ready
-	@$(BIN)/python -m ml bench
+	@$(BIN)/python -m ml bench $(BENCH)
+
+# FUZZ='glb --inputs 500' for one parser; all of them, with 10,000 inputs each, take hours
+fuzz: .venv/.ready
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
+
+licenses: .venv/.ready
+	@$(BIN)/python -m tests.licenses
+
+# known holes of the locked packages; asks the package index's advisories, so it needs the internet
+audit: .venv/.ready
+	@$(BIN)/uv tool run pip-audit==2.10.1 --strict --no-deps --disable-pip --requirement requirements.lock
 
 lock: .venv/.ready
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11 --no-emit-index-url --no-annotate --no-header --quiet -o requirements.lock
