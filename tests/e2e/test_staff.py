@@ -62,7 +62,8 @@ def signed_in(browser: Browser, site: Site, name: str) -> Page:
     page.fill("[name=username]", name)
     page.fill("[name=password]", PASSWORD)
     page.press("[name=password]", "Enter")
-    expect(page.get_by_role("heading", name="Site administration").or_(page.locator("#main"))).to_be_visible()
+    page.wait_for_url("**/admin/")
+    expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
     return page
 
 
