@@ -72,11 +72,14 @@ class Site:
         self.url = f"http://127.0.0.1:{port}"
         self.until(lambda: self.get("/health/live") is not None, "the web server")
 
-    def start_worker(self, queues: str, *more: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, queues: str, *more: str, supervised: bool = False) -> subprocess.Popen[bytes]:
+        """supervised: started anew whenever it ends with an error, as supervisord and Docker do."""
         pool = ["--pool", "prefork", "--concurrency", "1"] if queues == "search" else ["--pool", "solo"]
         program = [sys.executable, "-m", "celery", "-A", "webapp", "--quiet", "worker", "-Q", queues, *pool]
         name = f"{queues.split(',')[0]}-{uuid.uuid4().hex[:6]}@%h"
-        return self.start(*program, "--hostname", name, "--without-gossip", "--without-mingle", *more)
+        options = ["--hostname", name, "--without-gossip", "--without-mingle", *more]
+        again = ["bash", "-c", 'until "$@"; do sleep 0.5; done', "supervisor"] if supervised else []
+        return self.start(*again, *program, *options)
 
     def get(self, path: str) -> Any:
         """JSON of an address, or None where it does not answer."""

@@ -31,13 +31,13 @@ def test_searches_queued_when_the_broker_is_killed_are_answered_when_it_is_back(
         ready = requests.get(f"{site.url}/health/ready", timeout=30)
         assert (ready.status_code, ready.json()["broker"]) == (503, False)
         server.start()
-        site.start_worker("search")
-        site.start_worker("housekeeping", "--beat", "--schedule", str(data / "beat"))
+        site.start_worker("search", supervised=True)
+        site.start_worker("housekeeping", "--beat", "--schedule", str(data / "beat"), supervised=True)
 
         answers = [site.answer(submitted) for submitted in [*queued, sent_while_down]]
 
         assert [answer["state"] for answer in answers] == ["done"] * 3
-        # killed once more, under workers that wait: they come back by themselves
+        # killed once more, under workers that wait: they end, and are started again
         server.kill()
         server.start()
         assert site.answer(site.post_photo(photo)[1])["state"] == "done"
