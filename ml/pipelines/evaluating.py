@@ -166,6 +166,7 @@ def _search(searcher: Searcher, query: Query, built: BuiltGallery, options: Eval
         top=len(built.items),
         model_directory=built.directories.__getitem__ if options.with_pose else None,
         pose_top=1,
+        why_top=0,
     )
 
 

@@ -125,11 +125,13 @@ class Searcher:
         on_stage: Callable[[str], None] | None = None,
         on_matches: Callable[[SearchAnswer], None] | None = None,
         pose_top: int = 5,
+        why_top: int | None = None,
     ) -> SearchAnswer:
         """Products for one or several photos of one object, best first.
 
         withdrawn: models never to be returned. model_directory: where a model was onboarded to, for the
-        pose; None leaves poses out. on_stage is told "looking", "matching", "fitting"; on_matches is given
+        pose; None leaves poses out. why_top: matches that say where they agree and which of their views
+        come close; None for all of them. on_stage is told "looking", "matching", "fitting"; on_matches is given
         the answer as it is before poses are fitted.
         Raises BadBox for a box outside its photo, ValueError without a photo or for tau outside (0, 1].
         """
@@ -149,7 +151,9 @@ class Searcher:
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
             ranking = fuse_photos([photo.best for photo in searched], top)
-            matches = self._matches(ranking, searched, used)
+            matches = self._matches(
+                ranking, searched, used, len(ranking.products) if why_top is None else why_top
+            )
         best = max(float(photo.scored.calibrated.max()) for photo in searched)
         answer = SearchAnswer(
             queries=tuple(infos),
@@ -265,10 +269,11 @@ class Searcher:
         return blend(ranked, shortlist, by_cell, config.cell_weight)
 
     def _matches(
-        self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int]
+        self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int], why_top: int
     ) -> list[Match]:
-        matches = []
+        matches: list[Match] = []
         for product, total, rows in zip(ranking.products, ranking.scores, ranking.rows, strict=True):
+            is_explained = len(matches) < why_top
             views = tuple(
                 self._photo_view(photo, int(row), index)
                 for photo, row, index in zip(searched, rows, used, strict=True)
@@ -286,8 +291,10 @@ class Searcher:
                     confidence=self.config.word(max(view.calibrated for view in views)),
                     total=float(total),
                     views=views,
-                    others=self._others(of_first, int(product), first.photo),
-                    agreement=self._agreement(of_first, int(rows[used.index(first.photo)])),
+                    others=self._others(of_first, int(product), first.photo) if is_explained else (),
+                    agreement=self._agreement(of_first, int(rows[used.index(first.photo)]))
+                    if is_explained
+                    else None,
                 )
             )
         return matches
