@@ -100,19 +100,11 @@ class ModelPoseFitter:
         self._kept = kept
         self._refine = refine or RefineLimits()
         self._scenes: OrderedDict[Path, RayScene] = OrderedDict()
-        self._cut: tuple[Photo, Box, BoolArray | None] | None = None
 
     def __call__(self, photo: Photo, box: Box, directory: Path, view: View) -> Pose:
         """The pose, refined by the object's outline where the photo shows it. Raises BadBox, BadMesh."""
-        return fit_pose(
-            self.scene(directory), photo, box, view, mask=self._mask(photo, box), refine=self._refine
-        )
-
-    def _mask(self, photo: Photo, box: Box) -> BoolArray | None:
-        """Estimated once for all the models a photo is compared with."""
-        if self._cut is None or self._cut[0] is not photo or self._cut[1] != box:
-            self._cut = (photo, box, estimate_mask(photo, box))
-        return self._cut[2]
+        mask = estimate_mask(photo, box)
+        return fit_pose(self.scene(directory), photo, box, view, mask=mask, refine=self._refine)
 
     def scene(self, directory: Path) -> RayScene:
         """The model's geometry, read once. Raises BadMesh, OSError where the directory has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -20,9 +21,11 @@ FILL = (0.12, 0.97)  # share of the box an object covers; outside, the cut has f
 AGREEMENT = 0.75  # IoU of the found object's box and the given one; less, and it is another thing
 
 
+@lru_cache(maxsize=1)  # a search asks for its outline and for its colors
 def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     """(h, w) the object's pixels, or None where the cut can't be trusted (GrabCut, Rother et al. 2004).
 
+    The last answer is kept, with its photo, and is read-only.
     Raises BadBox where the box has no part inside the photo.
     """
     inside = clip(box, photo.width, photo.height)
@@ -44,6 +47,7 @@ def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     whole = np.zeros((photo.height, photo.width), np.bool_)
     grown = cv2.resize(cut.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
     whole[y0:y1, x0:x1] = grown >= 0.5
+    whole.flags.writeable = False
     return whole
 
 
