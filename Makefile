@@ -14,6 +14,8 @@ CATALOG ?=
 FRONTEND_SOURCES := $(shell find frontend -path frontend/node_modules -prune -o -type f -print)
 
 export OPENCV_LOG_LEVEL ?= ERROR
+# bytecode is kept, whatever the shell says: without it every process compiles its libraries again, for seconds
+export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help run test lint format bench fuzz licenses audit lock clean setup
 
@@ -27,7 +29,7 @@ help:
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -c 'import sys; assert sys.version_info[:2] in {(3, 11), (3, 12)}, "Python 3.11 or 3.12 is needed; set PYTHON=..."'
 	@$(BIN)/uv --version 2>/dev/null | grep -qF ' $(UV_VERSION)' || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip sync --python $(BIN)/python requirements.lock || $(BIN)/python -m pip install -r requirements.lock
+	@$(BIN)/uv pip sync --compile-bytecode --python $(BIN)/python requirements.lock || $(BIN)/python -m pip install -r requirements.lock
 	@touch $@
 
 frontend/node_modules/.ready: frontend/package-lock.json
