@@ -1,4 +1,4 @@
-"""`python -m ml study NAME`: features, rooms, unseen, viewpoint."""
+"""`python -m ml study NAME`: detection, features, rooms, unseen, viewpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from rich.table import Table
 from ml.errors import BadSource, ShapelensError
 from ml.evaluation.queries import read_queries
 from ml.pipelines.progress import Progress as Tell
-from ml.study.features.showing import draw, markdown
+from ml.registry import DEFAULT_EMBEDDER
+from ml.study.features.detecting import DetectionOptions, study_detection
+from ml.study.features.showing import detection_markdown, draw, draw_detection, markdown
 from ml.study.features.study import TAUS, FeatureOptions, study_features
 from ml.study.rooms import products_of, render_rooms
 from ml.study.unseen import Row, compare_unseen
@@ -36,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="study", required=True)
     _add_unseen(commands.add_parser("unseen", help="products never trained on beside those that were"))
     _add_features(commands.add_parser("features", help="layers, similarities, aspect filter, views, models"))
+    _add_detection(commands.add_parser("detection", help="detection against number of views and of models"))
     _add_viewpoint(commands.add_parser("viewpoint", help="five ways to predict the azimuth directly"))
     _add_rooms(commands.add_parser("rooms", help="photographs of unseen products with full truth"))
     options = parser.parse_args(argv)
@@ -126,6 +129,44 @@ def _run_features(options: argparse.Namespace, tell: Tell) -> str:
     draw(study, options.tau, options.out / "features.png")
     counts = f"{study.queries} photos, {study.models} models of {study.views} views, tau {options.tau:g}"
     return f"{counts}; percent with 95% intervals\n\n{table}\n\n{options.out}/features.png"
+
+
+def _add_detection(detection: argparse.ArgumentParser) -> None:
+    add, default = detection.add_argument, DetectionOptions()
+    add("--gallery", type=Path, action="append", required=True, help="folder of meshes or .sh3f; repeatable")
+    add("--backgrounds", type=Path, required=True, help="photos to paste on")
+    add("--exclude-category", action="append", default=[], metavar="C")
+    add("--embedder", default=DEFAULT_EMBEDDER)
+    add("--objects", type=int, default=default.objects, help="pasted, one or two a picture")
+    add("--tau", type=float, default=default.tau, help="aspect filter")
+    add("--seed", type=int, default=default.seed)
+    add("--workers", type=int, default=default.workers, help="processes that read and render")
+    add("--cache", type=Path, default=Path("var/study/cache"), help="the gallery's views and index")
+    add("--out", type=Path, default=Path("var/study/detection"), help="detection.md, .json and .png")
+    detection.set_defaults(run=_run_detection)
+
+
+def _run_detection(options: argparse.Namespace, tell: Tell) -> str:
+    settings = DetectionOptions(options.objects, options.tau, options.seed, options.workers)
+    study = study_detection(
+        options.gallery,
+        options.backgrounds,
+        options.embedder,
+        options.cache,
+        settings,
+        tell,
+        exclude_categories=options.exclude_category,
+    )
+    table = detection_markdown(study)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "detection.md").write_text(table + "\n", encoding="utf-8")
+    (options.out / "detection.json").write_text(json.dumps(asdict(study), indent=1), encoding="utf-8")
+    draw_detection(study, options.out / "detection.png")
+    counts = (
+        f"{study.objects} objects in {study.pictures} pictures, {len(study.categories)} categories, "
+        f"{study.models} models, {study.proposals} proposals; overlapped by one: {100 * study.found.mean:.1f}%"
+    )
+    return f"{counts}\n\n{table}\n\n{options.out}/detection.png"
 
 
 def _add_viewpoint(viewpoint: argparse.ArgumentParser) -> None:

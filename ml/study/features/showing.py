@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ml.evaluation.metrics import Interval
+from ml.study.features.detecting import DetectionRow, DetectionStudy
 from ml.study.features.study import Curve, FeatureStudy, Row
 
-__all__ = ["draw", "markdown"]
+__all__ = ["detection_markdown", "draw", "draw_detection", "markdown"]
 
 _HEADER = (
     "embedder",
@@ -71,6 +72,42 @@ def draw(study: FeatureStudy, tau: float, path: Path) -> None:
         f"{study.queries} photos, {study.models} models of {study.views} views; 95% bootstrap intervals"
     )
     figure.savefig(path, dpi=110)
+
+
+def detection_markdown(study: DetectionStudy) -> str:
+    """One line a number of views, then one a number of models; percent."""
+    names = ("over", "how many", "category AP", "category hits", "product AP", "product hits")
+    lines = [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
+    for row in study.rows:
+        count = str(row.count) if row.count else "all"
+        cells = [row.over, count, f"{100 * row.category_ap:.1f}", percent(row.category_hits)]
+        cells += [f"{100 * row.product_ap:.1f}", percent(row.product_hits)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def draw_detection(study: DetectionStudy, path: Path) -> None:
+    """Two panels: views a model; models a category."""
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    for axes, over in zip(figure.subplots(1, 2), ("views a model", "models a category"), strict=True):
+        _draw_detection_panel(axes, [row for row in study.rows if row.over == over])
+        axes.set(xlabel=over, ylabel="%", ylim=(0, None))
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize=8)
+    figure.suptitle(
+        f"{study.objects} objects in {study.pictures} pictures, {study.models} models; "
+        f"{100 * study.found.mean:.0f}% are overlapped by a proposal; 95% bootstrap intervals"
+    )
+    figure.savefig(path, dpi=110)
+
+
+def _draw_detection_panel(axes: Axes, rows: Sequence[DetectionRow]) -> None:
+    at = range(len(rows))
+    _draw_band(axes, at, [row.category_hits for row in rows], "category hits")
+    _draw_band(axes, at, [row.product_hits for row in rows], "product hits")
+    axes.plot(at, [100 * row.category_ap for row in rows], "--s", markersize=3, label="category AP")
+    axes.plot(at, [100 * row.product_ap for row in rows], "--s", markersize=3, label="product AP")
+    axes.set_xticks(at, [str(row.count) if row.count else "all" for row in rows])
 
 
 def _draw_layers(axes: Axes, rows: Sequence[Row], tau: float) -> None:
