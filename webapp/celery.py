@@ -11,6 +11,7 @@ __all__ = ["app"]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 TRANSPORT_ALIASES["shapelens-files"] = "webapp.broker:Transport"
+TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "webapp.blocking_redis:Transport"
 
 app = Celery("shapelens")
 app.config_from_object("django.conf:settings", namespace="CELERY")

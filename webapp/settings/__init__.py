@@ -152,8 +152,7 @@ NINJA_NUM_PROXIES = ENV.proxies
 CELERY_BROKER_URL = ENV.broker_url or "shapelens-files://localhost"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # at its start a worker waits for its broker as long as it takes
-# One that loses it later ends, and its supervisor starts it anew: after an acknowledgement lost with the
-# connection, Celery 5.7 over Redis reconnects and takes nothing more.
+# One that loses it later ends, and its supervisor starts it anew, with nothing left of the broken connection.
 CELERY_BROKER_CONNECTION_RETRY = False
 CELERY_BROKER_CONNECTION_TIMEOUT = 4.0  # seconds
 CELERY_BROKER_HEARTBEAT = 0  # a solo worker can't beat while it works; TCP says when a broker is gone
