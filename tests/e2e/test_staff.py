@@ -35,13 +35,13 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def staffed(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """An installation with every worker, two people of staff and a searched photo."""
+    """An installation with every worker, a person of each group and a searched photo."""
     data = tmp_path_factory.mktemp("staffed") / "data"
     shutil.copytree(installed, data)
     site = Site(data, settings_for(data, SHAPELENS_JOB_WORKERS="1"))
     people = (
         "from django.contrib.auth.models import Group, User\n"
-        "for name, group in (('cat', 'catalog admins'), ('quinn', 'quality staff')):\n"
+        "for name, group in (('cat', 'catalog admins'), ('quinn', 'quality staff'), ('rita', 'read-only')):\n"
         f"    user = User.objects.create_user(name, password={PASSWORD!r}, is_staff=True)\n"
         "    user.groups.add(Group.objects.get(name=group))"
     )
@@ -82,6 +82,13 @@ def admin(browser: Browser, staffed: Site) -> Iterator[Page]:
 @pytest.fixture
 def quality(browser: Browser, staffed: Site) -> Iterator[Page]:
     page = signed_in(browser, staffed, "quinn")
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def reader(browser: Browser, staffed: Site) -> Iterator[Page]:
+    page = signed_in(browser, staffed, "rita")
     yield page
     page.context.close()
 
@@ -149,7 +156,9 @@ def test_a_zip_is_sent_looked_at_corrected_and_imported_though_its_worker_is_kil
     assert changes == [(1,)]
 
 
-def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(quality: Page, staffed: Site) -> None:
+def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(
+    quality: Page, reader: Page, staffed: Site
+) -> None:
     asked = [staffed.post_photo(draw_photo("wing-armchair", azimuth=a))[1] for a in (0.3, 0.6, 1.0)]
     for one in asked:
         assert staffed.answer(one)["state"] == "done"
@@ -195,6 +204,15 @@ def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(quality: Page, 
     expect(quality.locator("#numbers")).to_contain_text("3judged")
     expect(quality.locator("#plot-top svg").first).to_be_visible()
     _keep(quality, "quality")
+
+    reader.goto("/admin/catalog/verdict/quality/")
+    reader.locator("#worst-photos a").first.click()
+    expect(reader.locator("#overlay")).to_have_attribute("data-model", re.compile(r"\d+"))
+    expect(reader.locator("#said")).to_contain_text("(quinn)")
+    expect(reader.locator("[data-label]")).to_have_count(0)
+    reader.keyboard.press("w")  # says nothing here
+    _keep(reader, "case-read-only")
+    assert staffed.rows("SELECT COUNT(*) FROM catalog_verdict") == [(3,)]
 
     quality.goto("/admin/catalog/cutoff/tune/")
     expect(quality.locator("#plot svg").first).to_be_visible()

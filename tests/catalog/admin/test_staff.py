@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from catalog.groups import GROUPS
 from catalog.models import ActiveGeneration, CutOff, IndexGeneration, Product, Search, Verdict
@@ -99,6 +100,40 @@ def test_reading_only_can_change_nothing() -> None:
     assert not CutOff.objects.exists()
     assert not Verdict.objects.exists()
     assert IndexGeneration.objects.count() == 1
+
+
+@pytest.mark.parametrize("group", ["read-only", "catalog admins"])
+def test_who_may_not_judge_looks_at_every_case_the_plots_lead_to(group: str) -> None:
+    generation = make_generation()
+    ActiveGeneration.objects.create(generation=generation)
+    products, judge = make_products(3), make_user("quality staff", name="quinn")
+    wrong, unjudged = (make_search(products, score=score, generation=generation) for score in (0.1, -0.3))
+    reviewing.record(wrong, judge, reviewing.Judged(label="wrong", product=products[1].pk, note="a stool"))
+    client = _signed_in(group)
+
+    figures = client.get(reverse(QUALITY)).json()
+    cut_off = client.get(reverse(TUNE)).context["data"]["points"]
+    cases = {row["case"] for row in [*figures["worst_photos"], *cut_off]}
+    cases |= {case for row in figures["worst_products"] for case in row["cases"]}
+    assert cases == {reverse("admin:catalog_verdict_case", args=[row.pk]) for row in (wrong, unjudged)}
+    for case in cases:
+        page = client.get(case)
+        assert page.status_code == 200
+        assert "data-label" not in page.content.decode()
+
+    next_url = reverse("admin:catalog_verdict_next")
+    fields = client.get(f"{next_url}?case={wrong.pk}").json()["case"]
+    assert fields["said"] == [{"label": "wrong", "rank": 2, "reviewer": "quinn", "note": "a stool"}]
+    assert client.get(next_url).status_code == 403  # taking one from the queue would lock it
+    second_judge = _signed_in("quality staff")
+    assert second_judge.get(f"{next_url}?case={wrong.pk}").json()["case"]["said"] == []
+    assert _signed_in("").get(reverse("admin:catalog_verdict_case", args=[wrong.pk])).status_code == 403
+
+
+def test_a_search_without_answers_has_no_case_to_open() -> None:
+    search = Search.objects.create(state="cancelled", finished_at=timezone.now())
+    answer = _signed_in("quality staff").get(reverse("admin:catalog_verdict_case", args=[search.pk]))
+    assert answer["Location"] == reverse("admin:catalog_search_change", args=[search.pk])
 
 
 def test_withdrawing_asks_is_logged_with_its_author_and_is_undone() -> None:
