@@ -32,6 +32,12 @@ def is_required(part: str) -> bool:
     return os.environ.get(f"SHAPELENS_REQUIRE_{part.upper()}", "").casefold() in {"1", "true", "yes", "on"}
 
 
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """A password's hash is slow on purpose, half a second each; tests make hundreds of people."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @dataclass
 class Site:
     """data: its folder; settings: environment of its processes; url: of its web server once started."""
