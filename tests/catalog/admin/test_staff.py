@@ -6,6 +6,7 @@ import json
 
 import pytest
 from auditlog.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
@@ -14,8 +15,19 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.groups import GROUPS
-from catalog.models import ActiveGeneration, CutOff, IndexGeneration, Product, Search, Verdict
-from catalog.services import reviewing, searching, tuning
+from catalog.models import (
+    ActiveGeneration,
+    ApiToken,
+    Catalog,
+    CutOff,
+    DeadLetter,
+    ImportRun,
+    IndexGeneration,
+    Product,
+    Search,
+    Verdict,
+)
+from catalog.services import reviewing, searching, tokens, tuning
 from tests.catalog.admin.making import make_generation, make_products, make_search, make_user
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +72,64 @@ def test_each_group_opens_its_pages_and_no_others(group: str, allowed: set[str])
     every = {REVIEW, QUALITY, TUNE, NEW_IMPORT, BUILD, ROLL_BACK, COMPARE, PHOTOS, CHANGES}
     opened = {name for name in every if client.get(reverse(name)).status_code == 200}
     assert opened == allowed
+
+
+@pytest.mark.parametrize("group", [*GROUPS, ""])
+def test_the_sidebar_leads_only_to_pages_that_open(group: str) -> None:
+    for generation in (make_generation(), make_generation()):
+        ActiveGeneration.objects.update_or_create(pk=1, defaults={"generation": generation})
+    client = _signed_in(group)
+    side = client.get(reverse("admin:index")).context["sidebar_navigation"]
+    shown = {item["title"]: item["link"] for part in side for item in part["items"] if item["has_permission"]}
+    assert {client.get(str(link)).status_code for link in shown.values()} <= {200}
+    everybody = {"Products", "Plots", "Failed work", "Workers", "Changes"}
+    assert everybody <= set(shown) if group else not shown
+    assert ("API tokens" in shown) == (group == "catalog admins")
+    assert ("Review searches" in shown) == (group == "quality staff")
+    assert "Users" not in shown
+
+
+def test_failed_work_is_seen_by_all_and_run_again_by_catalog_admins_alone() -> None:
+    address = reverse("admin:catalog_deadletter_changelist")
+    for group in ("read-only", "quality staff", "catalog admins"):
+        run = ImportRun.objects.create(
+            catalog=Catalog.objects.create(name=group), source="/x", state="failed"
+        )
+        letter = DeadLetter.objects.create(task="catalog.tasks.run_import", row=run.pk, reason="it died")
+        client = _signed_in(group)
+        assert "it died" in client.get(address).content.decode()
+        client.post(address, {"action": "run_again", "_selected_action": [letter.pk]})
+        letter.refresh_from_db()
+        run.refresh_from_db()
+        is_allowed = group == "catalog admins"
+        assert bool(letter.rerun_at) == is_allowed
+        assert run.state == ("queued" if is_allowed else "failed")
+    entry = LogEntry.objects.get_for_object(letter).first()
+    assert entry.changes["rerun_by"] == ["", letter.rerun_by]
+
+
+def test_an_admin_has_keys_of_their_own_and_a_superuser_everybodys(admin_client: Client) -> None:
+    boss = get_user_model().objects.get(username="admin")
+    of_boss, _ = tokens.issue(boss, "the boss's")
+    client, address = _signed_in("catalog admins"), reverse("admin:catalog_apitoken_changelist")
+    add = reverse("admin:catalog_apitoken_add")
+    made = client.post(add, {"name": "feed", "scope": "manage", "user": boss.pk}, follow=True)
+    token = ApiToken.objects.get(name="feed")
+    assert token.user.groups.get().name == "catalog admins"  # whoever was written into the form
+    assert "The key, shown this once: sl_" in made.content.decode()
+    assert "the boss" not in client.get(address).content.decode()
+    said = {"action": "revoke", "_selected_action": [token.pk, of_boss.pk]}
+    assert "Revoke these keys?" in client.post(address, said).content.decode()
+    client.post(address, {**said, "confirmed": "yes"})
+    revoked = dict(ApiToken.objects.values_list("name", "revoked_at"))
+    assert revoked["feed"]
+    assert revoked["the boss's"] is None
+    changes = [entry.changes for entry in LogEntry.objects.get_for_object(token)]
+    assert "revoked_at" in changes[0]
+    assert not any("digest" in change for change in changes)
+    assert admin_client.get(address).content.decode().count("sl_") == 2
+    for group in ("read-only", "quality staff", ""):
+        assert _signed_in(group).get(address).status_code == 403
 
 
 def test_nobody_outside_the_groups_sees_a_shoppers_photo() -> None:
