@@ -17,6 +17,7 @@ from catalog.models import (
     Correction,
     CutOff,
     DeadLetter,
+    Feed,
     ImportRun,
     IndexGeneration,
     Product,
@@ -34,6 +35,7 @@ def register() -> None:
     auditlog.register(Correction)
     auditlog.register(Asset, include_fields=["symmetry"])
     auditlog.register(ImportRun, include_fields=list(_ASKED))
+    auditlog.register(Feed, include_fields=["catalog", "name", "state"])
     auditlog.register(IndexGeneration, include_fields=["catalog", "is_activated_when_ready"])
     auditlog.register(ActiveGeneration, exclude_fields=["changed_at"])
     auditlog.register(Verdict, exclude_fields=["updated_at", "created_at"])

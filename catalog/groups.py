@@ -15,7 +15,7 @@ __all__ = ["GROUPS", "make_groups"]
 _VIEWED = (
     "product", "catalog", "asset", "importrun", "importitem", "indexgeneration", "activegeneration", "search",
     "searchphoto", "searchresult", "photo", "callback", "verdict", "cutoff", "comparison", "comparisoncase",
-    "correction", "feedback", "share", "deadletter", "workerheartbeat",
+    "correction", "feed", "feedback", "share", "deadletter", "workerheartbeat",
 )  # fmt: skip
 _VIEW = (*(f"catalog.view_{name}" for name in _VIEWED), "auditlog.view_logentry")
 

@@ -284,6 +284,7 @@ UNFOLD = {
                 _page("Catalogs", "folder_open", "catalog_catalog_changelist", "catalog.view_catalog"),
                 _page("Models", "deployed_code", "catalog_asset_changelist", "catalog.view_asset"),
                 _page("Imports", "upload_file", "catalog_importrun_changelist", "catalog.view_importrun"),
+                _page("Prices and stock", "sell", "catalog_feed_changelist", "catalog.view_feed"),
                 _page(
                     "Index", "database", "catalog_indexgeneration_changelist", "catalog.view_indexgeneration"
                 ),
