@@ -14,7 +14,7 @@ from django.utils import timezone
 from catalog import engine, storage
 from catalog.errors import GenerationCorrupt, NoIndex
 from catalog.models import Asset, Catalog, Feed, ImportRun, IndexGeneration, Photo, Search
-from catalog.services import indexing, photos
+from catalog.services import collecting, indexing, photos
 
 __all__ = ["tidy"]
 
@@ -29,7 +29,7 @@ BATCH = 200  # photos deleted a call: an hour's call must not hold a worker for 
 def tidy() -> int:
     """How many photos, generations and folders were removed."""
     _check_index()
-    return _old_photos() + _old_feeds() + _orphans() + _abandoned_uploads()
+    return _old_photos() + _old_feeds() + _orphans() + _abandoned_uploads() + collecting.collect()
 
 
 def _check_index() -> None:

@@ -46,6 +46,7 @@ SHAPELENS_SWEEP_SECONDS = ENV.sweep_seconds
 SHAPELENS_JOB_WORKERS = ENV.job_workers
 SHAPELENS_EMBED_MIB = ENV.embed_mib
 SHAPELENS_PHOTO_DAYS = ENV.photo_days
+SHAPELENS_DISK_MIB = ENV.disk_mib
 SHAPELENS_CALLBACK_HOSTS = frozenset(ENV.callback_hosts)
 SHAPELENS_KEPT_GENERATIONS = 3
 SHAPELENS_QUEUE_LIMIT = 500  # searches waiting; beyond it new ones are told to come back
@@ -312,6 +313,7 @@ UNFOLD = {
                 _page(
                     "Workers", "memory", "catalog_workerheartbeat_changelist", "catalog.view_workerheartbeat"
                 ),
+                _page("Disk", "hard_drive", "catalog_indexgeneration_disk", "catalog.view_indexgeneration"),
                 _page("API tokens", "key", "catalog_apitoken_changelist", "catalog.view_apitoken"),
             ),
             _group(
