@@ -140,15 +140,18 @@ class Site:
             return database.execute(query).fetchall()
 
     def stop(self) -> None:
+        """Its data is thrown away, so whoever is not gone in a moment is killed: a graceful end takes up to 15 s."""
         for process in reversed(self.processes):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
+        end = time.monotonic() + 1.0
         for process in self.processes:
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.0, end - time.monotonic()))
+        for process in self.processes:  # the whole group: also children of one that has ended
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
 
 
 def settings_for(data: Path, **more: str) -> dict[str, str]:
