@@ -108,6 +108,7 @@ def _said(verdict: Verdict) -> dict[str, Any]:
         "rank": verdict.rank,
         "reviewer": verdict.reviewer.get_username() if verdict.reviewer else "somebody who has left",
         "note": verdict.note,
+        "true_box": verdict.true_box,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django import forms
@@ -160,11 +161,12 @@ def _look(catalog: Catalog, file: UploadedFile, request: HttpRequest) -> Feed:
     """Raises BadSource."""
     folder = storage.upload_directory()
     try:
-        kept = folder / f"table{'.json' if (file.name or '').lower().endswith('.json') else '.csv'}"
+        name = Path((file.name or "").replace("\\", "/").replace("\0", "")).name.lstrip(".")[-100:]
+        kept = folder / (name or "table.csv")
         with kept.open("wb") as out:
             for chunk in file.chunks():
                 out.write(chunk)
-        return updating.look(catalog, kept, name=file.name or kept.name, author=request.user)
+        return updating.look(catalog, kept, author=request.user)
     finally:
         storage.remove_tree(folder)
 

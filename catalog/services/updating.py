@@ -68,8 +68,8 @@ def update_products(catalog: Catalog, table: Path, *, author: AbstractUser | Non
     return UpdateReport(feed.rows, updated, feed.unchanged, unknown, feed.warnings)
 
 
-def look(catalog: Catalog, table: Path, *, name: str = "", author: AbstractUser | None = None) -> Feed:
-    """What a table would change; nothing is changed yet. name: of the table, where its file has another.
+def look(catalog: Catalog, table: Path, *, author: AbstractUser | None = None) -> Feed:
+    """What a table would change; nothing is changed yet.
 
     A row finds its product by `key`, else by `file` (with or without its suffix), else by `sku`. A cell left
     empty changes nothing. Raises BadSource where the table can't be read.
@@ -78,8 +78,7 @@ def look(catalog: Catalog, table: Path, *, name: str = "", author: AbstractUser 
         rows, warnings = engine.read_table(table)
     except (OSError, ValueError) as error:
         raise BadSource(f"{error}") from error
-    shown = (name or table.name)[:120]
-    feed = Feed(catalog=catalog, name=shown, author=author, rows=len(rows), warnings=warnings)
+    feed = Feed(catalog=catalog, name=table.name[:120], author=author, rows=len(rows), warnings=warnings)
     products = list(Product.objects.filter(catalog=catalog))
     by_key = {product.key: product for product in products}
     by_sku: dict[str, list[Product]] = defaultdict(list)

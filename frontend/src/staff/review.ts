@@ -32,7 +32,7 @@ interface Case {
   results: Answer[];
   mine: { label: string; rank: number | null; true_box: Edges | null } | null;
   verdicts: number;
-  said: { label: string; rank: number | null; reviewer: string; note: string }[];
+  said: { label: string; rank: number | null; reviewer: string; note: string; true_box: Edges | null }[];
 }
 
 interface Reply {
@@ -106,7 +106,8 @@ class Review {
     this.shown = one;
     if (!one) return;
     this.rank = one.mine?.rank ?? 1;
-    this.trueBox = one.mine?.true_box ?? null;
+    const marked = one.said.find((verdict) => verdict.true_box);
+    this.trueBox = one.mine?.true_box ?? marked?.true_box ?? null;
     this.product = null;
     this.opened = performance.now();
     this.setDrawing(false);

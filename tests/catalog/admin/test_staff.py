@@ -178,7 +178,11 @@ def test_who_may_not_judge_looks_at_every_case_the_plots_lead_to(group: str) -> 
     ActiveGeneration.objects.create(generation=generation)
     products, judge = make_products(3), make_user("quality staff", name="quinn")
     wrong, unjudged = (make_search(products, score=score, generation=generation) for score in (0.1, -0.3))
-    reviewing.record(wrong, judge, reviewing.Judged(label="wrong", product=products[1].pk, note="a stool"))
+    reviewing.record(
+        wrong,
+        judge,
+        reviewing.Judged(label="wrong", product=products[1].pk, note="a stool", true_box=[5, 6, 70, 80]),
+    )
     client = _signed_in(group)
 
     figures = client.get(reverse(QUALITY)).json()
@@ -193,7 +197,9 @@ def test_who_may_not_judge_looks_at_every_case_the_plots_lead_to(group: str) -> 
 
     next_url = reverse("admin:catalog_verdict_next")
     fields = client.get(f"{next_url}?case={wrong.pk}").json()["case"]
-    assert fields["said"] == [{"label": "wrong", "rank": 2, "reviewer": "quinn", "note": "a stool"}]
+    assert fields["said"] == [
+        {"label": "wrong", "rank": 2, "reviewer": "quinn", "note": "a stool", "true_box": [5, 6, 70, 80]}
+    ]
     assert client.get(next_url).status_code == 403  # taking one from the queue would lock it
     second_judge = _signed_in("quality staff")
     assert second_judge.get(f"{next_url}?case={wrong.pk}").json()["case"]["said"] == []
