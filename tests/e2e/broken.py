@@ -77,7 +77,7 @@ BROKEN = {
     "bomb": Broken("bomb.3mf", "can't be read as 3mf", _bomb()),
     "no material": Broken("plain.obj", "gone.mtl is missing", _BOX, is_imported=True),
     "wrong suffix": Broken("renamed.obj", "is a GLB by its contents", _glb()),
-    "no faces": Broken("bare.stl", "no faces", _stl()),
+    "no faces": Broken("bare.stl", "has no faces", _stl()),
     "absurd size": Broken(
         "", "9000 m long; is the unit right", None, {"width": "900000", "depth": "900000", "height": "900000"}, is_imported=True
     ),
