@@ -9,14 +9,13 @@ from typing import Any
 
 from django.apps.registry import Apps
 from django.contrib.auth.management import create_permissions
-from django.http import HttpRequest
 
-__all__ = ["GROUPS", "make_groups", "may_review"]
+__all__ = ["GROUPS", "make_groups"]
 
 _VIEWED = (
     "product", "catalog", "asset", "importrun", "importitem", "indexgeneration", "activegeneration", "search",
     "searchphoto", "searchresult", "photo", "callback", "verdict", "cutoff", "comparison", "comparisoncase",
-    "correction", "feedback",
+    "correction", "feed", "feedback", "share", "deadletter", "workerheartbeat",
 )  # fmt: skip
 _VIEW = (*(f"catalog.view_{name}" for name in _VIEWED), "auditlog.view_logentry")
 
@@ -33,6 +32,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "catalog.change_indexgeneration",
         "catalog.add_correction",
         "catalog.change_correction",
+        "catalog.change_deadletter",
+        "catalog.view_apitoken",
+        "catalog.add_apitoken",
+        "catalog.change_apitoken",
     ),
     "quality staff": (
         *_VIEW,
@@ -50,7 +53,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
 def make_groups(apps: Apps, schema_editor: Any) -> None:  # noqa: ARG001  (as RunPython calls it)
     """Make the groups where they are missing and give each what it may do; more that was given stays.
 
-    Permissions are otherwise made only after all migrations, so they are made here first.
+    Permissions are otherwise made only after all migrations, so they are made here first. What belongs to a
+    table that a later migration makes is given by that one.
     """
     for name in ("auditlog", "catalog"):
         config = apps.get_app_config(name)
@@ -63,10 +67,5 @@ def make_groups(apps: Apps, schema_editor: Any) -> None:  # noqa: ARG001  (as Ru
         for permission in allowed:
             app, codename = permission.split(".")
             group.permissions.add(
-                permission_model.objects.get(content_type__app_label=app, codename=codename)
+                *permission_model.objects.filter(content_type__app_label=app, codename=codename)
             )
-
-
-def may_review(request: HttpRequest) -> bool:
-    """Whether the sidebar shows the review queue."""
-    return bool(request.user.has_perm("catalog.add_verdict"))

@@ -21,6 +21,7 @@ from catalog.models import (
     Search,
     WorkerHeartbeat,
 )
+from catalog.services import collecting
 from catalog.services.leases import is_dead
 
 __all__ = ["alive_workers", "figures", "has_worker"]
@@ -49,6 +50,7 @@ def figures() -> list[Figure]:
     waiting = Search.objects.filter(state=Search.State.QUEUED)
     oldest = waiting.aggregate(oldest=Min("created_at"))["oldest"]
     active = ActiveGeneration.objects.select_related("generation").first()
+    budget = collecting.disk()
     disk = shutil.disk_usage(Path(settings.SHAPELENS_DATA))
     return [
         ("searches", "Searches by state", ["state"], _by(Search.objects.all(), "state")),
@@ -78,6 +80,13 @@ def figures() -> list[Figure]:
             ["worker"],
             [([worker.name], worker.memory_bytes) for worker in alive_workers()],
         ),
+        (
+            "data_bytes",
+            "The data folder, as last measured",
+            ["folder"],
+            [([k], v) for k, v in budget.folders.items()],
+        ),
+        ("data_limit_bytes", "What the data folder may take; 0: any amount", [], [([], budget.limit)]),
         ("disk_free_bytes", "Free where the data folder lies", [], [([], disk.free)]),
     ]
 

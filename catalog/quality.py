@@ -60,9 +60,13 @@ def _case_url(search_id: int) -> str:
 
 
 def case_fields(search: Search, user: AbstractUser) -> dict[str, Any]:
-    """A case as the review page shows it. Others' verdicts stay hidden until one's own is given."""
+    """A case as the review page shows it. Others' verdicts are told only to who gives none."""
     row = Search.objects.prefetch_related(
-        "photos__photo", "results__product__catalog", "results__product__asset", "results__asset", "verdicts"
+        "photos__photo",
+        "results__product__catalog",
+        "results__product__asset",
+        "results__asset",
+        "verdicts__reviewer",
     ).get(pk=search.pk)
     fields = selectors.search_fields(row)
     photo_of = {result.rank: result.photo_index for result in row.results.all()}
@@ -94,7 +98,18 @@ def case_fields(search: Search, user: AbstractUser) -> dict[str, Any]:
         ],
         "mine": mine and {"label": mine.label, "rank": mine.rank, "true_box": mine.true_box},
         "verdicts": len(verdicts),
+        "said": [] if user.has_perm("catalog.add_verdict") else [_said(one) for one in verdicts],
     }  # fmt: skip
+
+
+def _said(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "label": verdict.get_label_display(),
+        "rank": verdict.rank,
+        "reviewer": verdict.reviewer.get_username() if verdict.reviewer else "somebody who has left",
+        "note": verdict.note,
+        "true_box": verdict.true_box,
+    }
 
 
 def product_choices(text: str) -> list[dict[str, Any]]:

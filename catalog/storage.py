@@ -28,6 +28,8 @@ __all__ = [
     "asset_directory",
     "assets_root",
     "cache_file",
+    "cached_views",
+    "cached_views_root",
     "generation_directory",
     "import_directory",
     "imports_root",
@@ -39,6 +41,8 @@ __all__ = [
     "product_icon",
     "remove_tree",
     "sample_catalog_directory",
+    "size_of",
+    "sizes",
     "upload_directory",
     "uploads_root",
     "write_atomically",
@@ -124,6 +128,45 @@ def cache_file(*parts: str) -> Path:
     path = _root("cache").joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def cached_views_root() -> Path:
+    """Pictures of views, by model; each is drawn again when it is asked for."""
+    return _root("cache/views")
+
+
+def cached_views(asset_hash: str) -> Path:
+    return cached_views_root() / asset_hash[:2] / asset_hash
+
+
+def sizes() -> dict[str, int]:
+    """Bytes under SHAPELENS_DATA by its first folders; ".": files that are in none."""
+    found = {".": 0}
+    for entry in os.scandir(settings.SHAPELENS_DATA):
+        if entry.is_dir(follow_symlinks=False):
+            found[entry.name] = size_of(Path(entry.path))
+        else:
+            found["."] += _bytes(entry)
+    return found
+
+
+def size_of(folder: Path) -> int:
+    """Bytes on disk of all files below; 0 where there is no such folder, or it goes while it is read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(
+                size_of(Path(entry.path)) if entry.is_dir(follow_symlinks=False) else _bytes(entry)
+                for entry in entries
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _bytes(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -32,6 +32,12 @@ def is_required(part: str) -> bool:
     return os.environ.get(f"SHAPELENS_REQUIRE_{part.upper()}", "").casefold() in {"1", "true", "yes", "on"}
 
 
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """A password's hash is slow on purpose, half a second each; tests make hundreds of people."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @dataclass
 class Site:
     """data: its folder; settings: environment of its processes; url: of its web server once started."""
@@ -134,15 +140,18 @@ class Site:
             return database.execute(query).fetchall()
 
     def stop(self) -> None:
+        """Its data is thrown away, so whoever is not gone in a moment is killed: a graceful end takes up to 15 s."""
         for process in reversed(self.processes):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
+        end = time.monotonic() + 1.0
         for process in self.processes:
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.0, end - time.monotonic()))
+        for process in self.processes:  # the whole group: also children of one that has ended
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
 
 
 def settings_for(data: Path, **more: str) -> dict[str, str]:

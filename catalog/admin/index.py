@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from unfold.decorators import action
@@ -21,9 +23,20 @@ from catalog.admin.base import ReadOnlyAdmin
 from catalog.admin.pictures import state_badge
 from catalog.errors import ShapelensError
 from catalog.models import ActiveGeneration, IndexGeneration
-from catalog.services import indexing
+from catalog.services import collecting, indexing
 
 __all__ = ["IndexGenerationAdmin"]
+
+_HOLDS = {
+    "assets": "models: what was read, and their views",
+    "index": "index generations",
+    "photos": "shoppers' photos",
+    "uploads": "catalogs that were sent, kept for corrections",
+    "imports": "sources unpacked for an import that runs",
+    "icons": "pictures that products came with",
+    "cache": "pictures that are drawn again when asked for",
+    ".": "the database and other files",
+}
 
 
 @admin.register(IndexGeneration)
@@ -73,6 +86,7 @@ class IndexGenerationAdmin(ReadOnlyAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("build-new/", wrap(self.build_view), name="catalog_indexgeneration_build"),
+            path("disk/", wrap(self.disk_view), name="catalog_indexgeneration_disk"),
             path("roll-back/", wrap(self.rollback_view), name="catalog_indexgeneration_rollback"),
             *super().get_urls(),
         ]
@@ -120,6 +134,22 @@ class IndexGenerationAdmin(ReadOnlyAdmin):
         jobs.activate_generation(before)
         messages.success(request, f"{before} is being verified; it answers once every byte is right.")
         return redirect("admin:catalog_indexgeneration_changelist")
+
+    def disk_view(self, request: HttpRequest) -> HttpResponse:
+        """What takes the disk, how much it may take, and what went last."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        disk = collecting.disk()
+        folders = sorted(disk.folders.items(), key=lambda row: -row[1])
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Disk",
+            "disk": disk,
+            "folders": [(name, _HOLDS.get(name, ""), size) for name, size in folders if size],
+            "photo_days": settings.SHAPELENS_PHOTO_DAYS,
+        }
+        return TemplateResponse(request, "admin/catalog/disk.html", context)
 
     def _may_operate(self, request: HttpRequest) -> None:
         if not self.has_operate_permission(request):

@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 
 from catalog import operations
-from catalog.admin.base import ReadOnlyAdmin
+from catalog.admin.asking import ask, is_confirmed
+from catalog.admin.base import AuditedAdmin, ReadOnlyAdmin
 from catalog.admin.pictures import state_badge
 from catalog.errors import NotPossible
 from catalog.models import ApiToken, DeadLetter, WorkerHeartbeat
@@ -63,19 +63,28 @@ class WorkerAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ModelAdmin):
+class ApiTokenAdmin(AuditedAdmin):
+    """A key acts for its user, so everybody has keys of their own; only a superuser makes and sees others'."""
+
     list_display = ("name", "start", "user", "scope", "badge", "created_at", "last_used_at")
     list_filter = ("scope",)
     list_select_related = ("user",)
-    fields = ("name", "user", "scope", "expires_at")
     actions = ("revoke",)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("name", *(("user",) if request.user.is_superuser else ()), "scope", "expires_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
+        rows: QuerySet[ApiToken] = super().get_queryset(request)
+        return rows if request.user.is_superuser else rows.filter(user=request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        row, key = tokens.issue(obj.user, obj.name, obj.scope, obj.expires_at)
-        obj.pk = row.pk
+        user = obj.user if request.user.is_superuser else request.user
+        row, key = tokens.issue(user, obj.name, obj.scope, obj.expires_at)
+        obj.pk, obj.user = row.pk, user
         self.message_user(request, f"The key, shown this once: {key}", messages.WARNING)
 
     @admin.display(description="state")
@@ -87,7 +96,11 @@ class ApiTokenAdmin(ModelAdmin):
         return state_badge("done", "valid")
 
     @admin.action(description="Revoke", permissions=["change"])
-    def revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
+    def revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> HttpResponse | None:
+        if not is_confirmed(request):
+            text = "Programs that use them are refused at once. This can't be undone: make a new key instead."
+            return ask(self, request, title="Revoke these keys?", text=text, button="Revoke", rows=rows)
         for token in rows:
             tokens.revoke(token)
         self.message_user(request, f"{len(rows)} tokens open nothing any more", messages.SUCCESS)
+        return None

@@ -100,9 +100,22 @@ class VerdictAdmin(ReadOnlyAdmin):
 
     # ---- reviewing --------------------------------------------------------------------------
 
-    def review_view(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    def review_view(self, request: HttpRequest) -> HttpResponse:
         self._allow(request, "add_verdict")
+        return self._review_page(request, None)
+
+    def case_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """One case, whoever has judged it. Who may not judge looks at it, with what others said."""
+        self._allow(request, "view_verdict")
+        if get_object_or_404(Search, pk=pk).state != Search.State.DONE:
+            messages.info(request, "This search has no answers to look at.")
+            return redirect("admin:catalog_search_change", pk)
+        return self._review_page(request, pk)
+
+    def _review_page(self, request: HttpRequest, pk: int | None) -> HttpResponse:
+        may_judge = self.has_review_permission(request)
         config = {
+            "judges": may_judge,
             "next": reverse("admin:catalog_verdict_next"),
             "undo": reverse("admin:catalog_verdict_undo"),
             "products": reverse("admin:catalog_verdict_products"),
@@ -110,8 +123,9 @@ class VerdictAdmin(ReadOnlyAdmin):
         }
         context = {
             **self.admin_site.each_context(request),
-            "title": "Review searches",
+            "title": "Review searches" if may_judge else f"Search {pk}",
             "config": config,
+            "may_judge": may_judge,
             "labels": [(key, Verdict.Label(key).label, letter) for key, letter in _KEYS.items()],
             "categories": quality.categories(),
             "generations": quality.answering_generations(),
@@ -119,16 +133,13 @@ class VerdictAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "admin/catalog/review.html", context)
 
-    def case_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """One case, whoever has judged it."""
-        return self.review_view(request, pk)
-
     def next_view(self, request: HttpRequest) -> JsonResponse:
         """The next case of the queue, locked; or the one that was asked for."""
-        self._allow(request, "add_verdict")
         if request.GET.get("case"):
+            self._allow(request, "view_verdict")
             search = get_object_or_404(Search, pk=_whole(request.GET["case"]), state=Search.State.DONE)
             return JsonResponse({"case": quality.case_fields(search, request.user), "left": None})
+        self._allow(request, "add_verdict")
         return self._next(request)
 
     def record_view(self, request: HttpRequest, pk: int) -> JsonResponse:

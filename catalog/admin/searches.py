@@ -116,7 +116,7 @@ class SearchAdmin(ReadOnlyAdmin):
     @admin.display(description="for staff")
     def verdict(self, search: Search) -> str:
         return format_html(
-            '<a href="{}">review it</a> · <a href="{}">the first answer as a file that works offline</a>',
+            '<a href="{}">its case</a> · <a href="{}">the first answer as a file that works offline</a>',
             reverse("admin:catalog_verdict_case", args=[search.pk]),
             reverse("admin:catalog_search_match", args=[search.pk, 1]),
         )

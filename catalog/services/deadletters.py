@@ -36,11 +36,11 @@ def bury(task: str, row: int, reason: str, traceback: str = "") -> None:
 def rerun(letter: DeadLetter, by: str) -> None:
     """Put the work on the queue again, from the start. Raises NotPossible."""
     with transaction.atomic():
-        taken = DeadLetter.objects.filter(pk=letter.pk, rerun_at=None).update(
-            rerun_at=timezone.now(), rerun_by=by[:150]
-        )
-        if not taken:
+        row = DeadLetter.objects.select_for_update().filter(pk=letter.pk, rerun_at=None).first()
+        if row is None:
             raise NotPossible(f"{letter} was run again already")
+        row.rerun_at, row.rerun_by = timezone.now(), by[:150]
+        row.save(update_fields=["rerun_at", "rerun_by"])
         _enqueue(letter)
 
 

@@ -15,6 +15,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -36,6 +38,7 @@ __all__ = [
     "correct_found",
     "correct_products",
     "draw_again",
+    "link_of",
     "pause_import",
     "price_of",
     "request_import",
@@ -54,6 +57,7 @@ PICTURES = 60  # looked at for the front: 6,480 views to embed, some ten seconds
 LEAST_PICTURES = 5
 FRONTS = ("+z", "+x", "-z", "-x")  # by azimuth, in quarter turns
 NOTED = 1000  # warnings and leftovers kept of a run
+_WEB = URLValidator(schemes=["http", "https"])
 
 State = ImportRun.State
 Outcome = ImportItem.Outcome
@@ -554,7 +558,7 @@ def _save_product(catalog: Catalog, model: ModelFile, asset: Asset) -> tuple[Pro
         "price": price_of(model.price),
         "currency": model.currency[:3].upper(),
         "stock": stock_of(model.stock),
-        "link": model.link[:1000],
+        "link": link_of(model.link),
         "creator": model.creator[:300],
         "license": model.license[:300],
     }
@@ -582,6 +586,16 @@ def price_of(text: str) -> Decimal | None:
 def stock_of(text: str) -> int | None:
     """None where the source gives none, or nothing that is a number of pieces."""
     return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def link_of(text: str) -> str:
+    """'' for anything but a web page's address: no other is ever followed from a shop's page."""
+    link = text.strip()
+    try:
+        _WEB(link)
+    except ValidationError:
+        return ""
+    return link if len(link) <= 1000 else ""
 
 
 def _keep_icon(product: Product, icon: Path) -> None:

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from catalog import engine, storage
 from catalog.errors import GenerationCorrupt, NoIndex
-from catalog.models import Asset, ImportRun, IndexGeneration, Photo, Search
-from catalog.services import indexing, photos
+from catalog.models import Asset, Catalog, Feed, ImportRun, IndexGeneration, Photo, Search
+from catalog.services import collecting, indexing, photos
 
 __all__ = ["tidy"]
 
@@ -22,13 +22,14 @@ log = logging.getLogger(__name__)
 
 YOUNG_SECONDS = 3600.0  # a folder without a row may be one whose row is being written
 UPLOAD_SECONDS = 2 * 24 * 3600.0  # an upload that broke off may be gone on with that long
+FEEDS = 50  # price tables kept of a catalog, to be undone
 BATCH = 200  # photos deleted a call: an hour's call must not hold a worker for an hour
 
 
 def tidy() -> int:
     """How many photos, generations and folders were removed."""
     _check_index()
-    return _old_photos() + _orphans() + _abandoned_uploads()
+    return _old_photos() + _old_feeds() + _orphans() + _abandoned_uploads() + collecting.collect()
 
 
 def _check_index() -> None:
@@ -53,6 +54,17 @@ def _old_photos() -> int:
         Search.objects.filter(photos__photo=photo).delete()
         photos.delete_photo(photo)
         removed += 1
+    return removed
+
+
+def _old_feeds() -> int:
+    """Tables that were looked at and never applied, and of each catalog all but the newest, which can be undone.
+    What they have changed stays in the log of changes."""
+    before = timezone.now() - timedelta(seconds=UPLOAD_SECONDS)
+    removed, _ = Feed.objects.filter(state=Feed.State.FOUND, created_at__lt=before).delete()
+    for catalog in Catalog.objects.all():
+        newest = catalog.feeds.order_by("-pk").values_list("pk", flat=True)[:FEEDS]
+        removed += catalog.feeds.exclude(pk__in=list(newest)).delete()[0]
     return removed
 
 

@@ -41,7 +41,9 @@ def find(key: str) -> ApiToken | None:
 
 def revoke(token: ApiToken) -> None:
     """From now on it opens nothing."""
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+    if token.revoked_at is None:
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
 
 
 def may(token: ApiToken, permission: str) -> bool:

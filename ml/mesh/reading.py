@@ -176,6 +176,9 @@ def _check_file(path: Path, limits: MeshLimits) -> None:
         raise BadMesh(f"{path.name} is empty: copy or export it again")
     if size > limits.max_bytes:
         raise BadMesh(f"{path.name} has {size:,} bytes, over the limit of {limits.max_bytes:,}: reduce it")
+    with path.open("rb") as file:
+        if file.read(4) == b"glTF" and path.suffix.lower() != ".glb":
+            raise BadMesh(f"{path.name} is a GLB by its contents: rename it to {path.stem}.glb")
     declared = _declared_faces(path, size)
     if declared > limits.max_faces:
         raise BadMesh(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import zipfile
 from collections.abc import Iterator
@@ -16,12 +15,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import Site, draw_photo, settings_for
+from tests.conftest import Site, draw_photo
+from tests.e2e.conftest import keep, signed_in
 
 pytestmark = pytest.mark.browser
 
-SHOTS = os.environ.get("SHAPELENS_SHOTS", "")
-PASSWORD = "a long password for tests"
 # six of an import's own files, each broken in a way of its own
 BROKEN = {
     "empty.glb": b"",
@@ -31,45 +29,6 @@ BROKEN = {
     "strange.dae": b"<COLLADA",
     "drawing.dwg": b"AC1032",
 }
-
-
-@pytest.fixture(scope="module")
-def staffed(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """An installation with every worker, two people of staff and a searched photo."""
-    data = tmp_path_factory.mktemp("staffed") / "data"
-    shutil.copytree(installed, data)
-    site = Site(data, settings_for(data, SHAPELENS_JOB_WORKERS="1"))
-    people = (
-        "from django.contrib.auth.models import Group, User\n"
-        "for name, group in (('cat', 'catalog admins'), ('quinn', 'quality staff')):\n"
-        f"    user = User.objects.create_user(name, password={PASSWORD!r}, is_staff=True)\n"
-        "    user.groups.add(Group.objects.get(name=group))"
-    )
-    site.manage("shell", "--command", people)
-    site.start_web()
-    site.start_worker("search")
-    site.start_worker("import,index")
-    site.start_worker("housekeeping", "--beat", "--schedule", str(data / "beat"))
-    yield site
-    site.stop()
-
-
-def signed_in(browser: Browser, site: Site, name: str) -> Page:
-    context = browser.new_context(viewport={"width": 1360, "height": 900}, base_url=site.url)
-    page = context.new_page()
-    page.set_default_timeout(90_000)
-    page.goto("/admin/login/")
-    page.fill("[name=username]", name)
-    page.fill("[name=password]", PASSWORD)
-    page.press("[name=password]", "Enter")
-    page.wait_for_url("**/admin/")
-    expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
-    return page
-
-
-def _keep(page: Page, name: str) -> None:
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
 
 @pytest.fixture
@@ -86,11 +45,18 @@ def quality(browser: Browser, staffed: Site) -> Iterator[Page]:
     page.context.close()
 
 
+@pytest.fixture
+def reader(browser: Browser, staffed: Site) -> Iterator[Page]:
+    page = signed_in(browser, staffed, "rita")
+    yield page
+    page.context.close()
+
+
 def test_a_zip_is_sent_looked_at_corrected_and_imported_though_its_worker_is_killed(
     admin: Page, staffed: Site, models: Path, tmp_path: Path
 ) -> None:
-    # the worker of the imports is the third process: web, search, import
-    worker = staffed.processes[2]
+    worker = next(one for one in staffed.processes if "import,index" in one.args and one.poll() is None)
+    [(products,)] = staffed.rows("SELECT COUNT(*) FROM catalog_product")
     archive = tmp_path / "delivery.zip"
     with zipfile.ZipFile(archive, "w") as out:
         for model in sorted(models.glob("*.glb")):
@@ -102,7 +68,7 @@ def test_a_zip_is_sent_looked_at_corrected_and_imported_though_its_worker_is_kil
     admin.set_input_files("#file", str(archive))
     expect(admin.locator("#told")).to_have_text("delivery.zip is here.")
     admin.fill("[name=name]", "Delivery")
-    _keep(admin, "import-new")
+    keep(admin, "import-new")
     admin.get_by_role("button", name="Look at it first").click()
     expect(admin.locator("#told")).to_be_visible()
     staffed.until(
@@ -115,12 +81,12 @@ def test_a_zip_is_sent_looked_at_corrected_and_imported_though_its_worker_is_kil
     staffed.start_worker("import,index")
 
     expect(admin.get_by_text("Nothing has changed yet.")).to_be_visible()
-    assert staffed.rows("SELECT COUNT(*) FROM catalog_product") == [(4,)]  # those that were there before
+    assert staffed.rows("SELECT COUNT(*) FROM catalog_product") == [(products,)]  # as before
     for name in BROKEN:
         assert name.partition(".")[0] in admin.content()
     card = admin.locator("[data-key='new/tall-shelf']")
     expect(card).to_contain_text("same shape as")
-    _keep(admin, "import-found")
+    keep(admin, "import-found")
 
     before = card.inner_text()
     card.get_by_role("checkbox").check()
@@ -131,11 +97,11 @@ def test_a_zip_is_sent_looked_at_corrected_and_imported_though_its_worker_is_kil
     expect(card).to_contain_text("up +z")
     expect(card).to_contain_text("Shelves")
     assert card.inner_text() != before
-    _keep(admin, "import-fixed")
+    keep(admin, "import-fixed")
 
     admin.get_by_role("button", name="Import these models").click()
     expect(admin.get_by_text("Done.", exact=True)).to_be_visible()
-    _keep(admin, "import-done")
+    keep(admin, "import-done")
     outcomes = dict(
         staffed.rows(
             "SELECT outcome, COUNT(*) FROM catalog_importitem WHERE run_id = "
@@ -149,7 +115,51 @@ def test_a_zip_is_sent_looked_at_corrected_and_imported_though_its_worker_is_kil
     assert changes == [(1,)]
 
 
-def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(quality: Page, staffed: Site) -> None:
+def test_prices_are_sent_as_a_table_looked_at_applied_and_undone(
+    admin: Page, reader: Page, staffed: Site, tmp_path: Path
+) -> None:
+    def price() -> list[tuple[float | None]]:
+        return staffed.rows("SELECT price FROM catalog_product WHERE key = 'wing-armchair'")
+
+    before = price()
+    table = tmp_path / "prices.csv"
+    table.write_text(
+        "key,price,stock,link,colour\nwing-armchair,1234.50,7,https://shop.example/w,red\n"
+        "bunk-bed,cheap,3,,\nno-such-thing,1,1,,\n"
+    )
+    admin.goto("/admin/catalog/feed/")
+    admin.get_by_role("link", name="Add").first.click()
+    admin.get_by_label("Catalog").select_option("shop")
+    admin.set_input_files("[name=file]", str(table))
+    keep(admin, "prices-new")
+    admin.get_by_role("button", name="Look at it").click()
+    expect(admin.get_by_text("Nothing has changed yet.")).to_be_visible()
+    for said in ("no-such-thing", "1234.50", "colour", "'cheap' is no price"):
+        expect(admin.get_by_text(said).first).to_be_visible()
+    keep(admin, "prices-found")
+    assert price() == before
+    admin.get_by_role("button", name="Change these products").click()
+    expect(admin.get_by_text("2 products changed.")).to_be_visible()
+    assert price() == [(1234.5,)]
+    keep(admin, "prices-applied")
+    reader.goto(admin.url)
+    expect(reader.get_by_text("1234.50")).to_be_visible()
+    expect(reader.get_by_role("link", name="Undo")).to_have_count(0)
+    admin.get_by_role("link", name="Undo").click()
+    keep(admin, "prices-undo")
+    admin.get_by_role("button", name="Undo").click()
+    expect(admin.get_by_text("2 products are as they were.")).to_be_visible()
+    assert price() == before
+
+    reader.goto("/admin/")
+    reader.get_by_role("link", name="Disk").click()
+    expect(reader.get_by_text("There is no limit")).to_be_visible()
+    keep(reader, "disk")
+
+
+def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(
+    quality: Page, reader: Page, staffed: Site
+) -> None:
     asked = [staffed.post_photo(draw_photo("wing-armchair", azimuth=a))[1] for a in (0.3, 0.6, 1.0)]
     for one in asked:
         assert staffed.answer(one)["state"] == "done"
@@ -157,7 +167,7 @@ def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(quality: Page, 
     body = quality.locator("body")
     expect(quality.locator("#left")).to_have_text("3 to review")
     expect(quality.locator("#overlay")).to_have_attribute("data-model", re.compile(r"\d+"))
-    _keep(quality, "review")
+    keep(quality, "review")
     first = body.get_attribute("data-case")
 
     quality.keyboard.press("r")
@@ -176,7 +186,7 @@ def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(quality: Page, 
     quality.mouse.move(stage["x"] + stage["width"] * 0.75, stage["y"] + stage["height"] * 0.75, steps=4)
     quality.mouse.up()
     expect(quality.locator("#true-frame")).to_be_visible()
-    _keep(quality, "review-box")
+    keep(quality, "review-box")
     quality.keyboard.press("c")
     expect(body).not_to_have_attribute("data-case", second or "")
     quality.keyboard.press("ArrowRight")
@@ -194,7 +204,16 @@ def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(quality: Page, 
     expect(quality.locator("#plots")).to_have_attribute("data-shown", "3")
     expect(quality.locator("#numbers")).to_contain_text("3judged")
     expect(quality.locator("#plot-top svg").first).to_be_visible()
-    _keep(quality, "quality")
+    keep(quality, "quality")
+
+    reader.goto("/admin/catalog/verdict/quality/")
+    reader.locator("#worst-photos a").first.click()
+    expect(reader.locator("#overlay")).to_have_attribute("data-model", re.compile(r"\d+"))
+    expect(reader.locator("#said")).to_contain_text("(quinn)")
+    expect(reader.locator("[data-label]")).to_have_count(0)
+    reader.keyboard.press("w")  # says nothing here
+    keep(reader, "case-read-only")
+    assert staffed.rows("SELECT COUNT(*) FROM catalog_verdict") == [(3,)]
 
     quality.goto("/admin/catalog/cutoff/tune/")
     expect(quality.locator("#plot svg").first).to_be_visible()
@@ -202,7 +221,7 @@ def test_searches_are_reviewed_by_keyboard_and_the_plots_show_it(quality: Page, 
     quality.locator("#value").press("Tab")
     expect(quality.locator("#changed-title")).to_contain_text("3 would now be told")
     quality.fill("[name=reason]", "to see it undone")
-    _keep(quality, "cut-off")
+    keep(quality, "cut-off")
     quality.get_by_role("button", name="Apply").click()
     expect(quality.get_by_text("holds from the next search on")).to_be_visible()
     assert staffed.answer(staffed.post_photo(draw_photo("wing-armchair"))[1])["no_match"] is True
@@ -232,12 +251,12 @@ def test_a_new_index_is_built_compared_and_rolled_back(admin: Page, quality: Pag
     expect(quality.get_by_text("with a known right product")).to_be_visible()
     quality.get_by_role("link", name=re.compile("the same")).click()
     expect(quality.locator(".sides").first).to_be_visible()
-    _keep(quality, "compare")
+    keep(quality, "compare")
 
     admin.goto("/admin/catalog/indexgeneration/")
-    _keep(admin, "index")
+    keep(admin, "index")
     admin.get_by_role("link", name="Roll back").click()
-    _keep(admin, "roll-back")
+    keep(admin, "roll-back")
     assert active() == now
     admin.get_by_role("button", name="Roll back").click()
     staffed.until(lambda: active() < now, "the one before to serve")

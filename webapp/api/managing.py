@@ -144,7 +144,7 @@ def update(request: HttpRequest, name: str, file: File[UploadedFile]) -> Any:
     catalog = get_object_or_404(Catalog, name=name)
     kept = _kept(file)
     try:
-        return updating.update_products(catalog, kept)
+        return updating.update_products(catalog, kept, author=request.user)
     finally:
         storage.remove_tree(kept.parent)
 

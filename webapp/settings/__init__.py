@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.urls import reverse_lazy
@@ -45,6 +46,7 @@ SHAPELENS_SWEEP_SECONDS = ENV.sweep_seconds
 SHAPELENS_JOB_WORKERS = ENV.job_workers
 SHAPELENS_EMBED_MIB = ENV.embed_mib
 SHAPELENS_PHOTO_DAYS = ENV.photo_days
+SHAPELENS_DISK_MIB = ENV.disk_mib
 SHAPELENS_CALLBACK_HOSTS = frozenset(ENV.callback_hosts)
 SHAPELENS_KEPT_GENERATIONS = 3
 SHAPELENS_QUEUE_LIMIT = 500  # searches waiting; beyond it new ones are told to come back
@@ -251,6 +253,21 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+
+def _page(title: str, icon: str, name: str, needed: str) -> dict[str, Any]:
+    """A line of the admin's sidebar, for whoever has the permission it needs."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{name}"),
+        "permission": lambda request: request.user.has_perm(needed),
+    }
+
+
+def _group(title: str, *pages: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "separator": True, "items": list(pages)}
+
+
 UNFOLD = {
     "SITE_TITLE": "Shapelens",
     "SITE_HEADER": "Shapelens",
@@ -261,129 +278,49 @@ UNFOLD = {
     "SIDEBAR": {
         "show_search": True,
         "navigation": [
-            {
-                "title": "Catalog",
-                "separator": True,
-                "items": [
-                    {
-                        "title": "Products",
-                        "icon": "chair",
-                        "link": reverse_lazy("admin:catalog_product_changelist"),
-                    },
-                    {
-                        "title": "Catalogs",
-                        "icon": "folder_open",
-                        "link": reverse_lazy("admin:catalog_catalog_changelist"),
-                    },
-                    {
-                        "title": "Models",
-                        "icon": "deployed_code",
-                        "link": reverse_lazy("admin:catalog_asset_changelist"),
-                    },
-                    {
-                        "title": "Imports",
-                        "icon": "upload_file",
-                        "link": reverse_lazy("admin:catalog_importrun_changelist"),
-                    },
-                    {
-                        "title": "Index",
-                        "icon": "database",
-                        "link": reverse_lazy("admin:catalog_indexgeneration_changelist"),
-                    },
-                ],
-            },
-            {
-                "title": "Searches",
-                "separator": True,
-                "items": [
-                    {
-                        "title": "Searches",
-                        "icon": "image_search",
-                        "link": reverse_lazy("admin:catalog_search_changelist"),
-                    },
-                    {
-                        "title": "Call-backs",
-                        "icon": "webhook",
-                        "link": reverse_lazy("admin:catalog_callback_changelist"),
-                    },
-                    {
-                        "title": "Feedback",
-                        "icon": "thumb_up",
-                        "link": reverse_lazy("admin:catalog_feedback_changelist"),
-                    },
-                    {
-                        "title": "Photos",
-                        "icon": "photo_camera",
-                        "link": reverse_lazy("admin:catalog_photo_changelist"),
-                    },
-                ],
-            },
-            {
-                "title": "Quality",
-                "separator": True,
-                "items": [
-                    {
-                        "title": "Review searches",
-                        "icon": "fact_check",
-                        "link": reverse_lazy("admin:catalog_verdict_review"),
-                        "permission": "catalog.groups.may_review",
-                    },
-                    {
-                        "title": "Plots",
-                        "icon": "monitoring",
-                        "link": reverse_lazy("admin:catalog_verdict_quality"),
-                    },
-                    {
-                        "title": "Verdicts",
-                        "icon": "thumbs_up_down",
-                        "link": reverse_lazy("admin:catalog_verdict_changelist"),
-                    },
-                    {
-                        "title": "Compare indexes",
-                        "icon": "compare",
-                        "link": reverse_lazy("admin:catalog_comparison_changelist"),
-                    },
-                    {
-                        "title": "Cut-off",
-                        "icon": "tune",
-                        "link": reverse_lazy("admin:catalog_cutoff_tune"),
-                    },
-                ],
-            },
-            {
-                "title": "Operation",
-                "separator": True,
-                "items": [
-                    {
-                        "title": "Failed work",
-                        "icon": "report",
-                        "link": reverse_lazy("admin:catalog_deadletter_changelist"),
-                    },
-                    {
-                        "title": "Workers",
-                        "icon": "memory",
-                        "link": reverse_lazy("admin:catalog_workerheartbeat_changelist"),
-                    },
-                    {
-                        "title": "API tokens",
-                        "icon": "key",
-                        "link": reverse_lazy("admin:catalog_apitoken_changelist"),
-                    },
-                ],
-            },
-            {
-                "title": "People",
-                "separator": True,
-                "items": [
-                    {"title": "Users", "icon": "person", "link": reverse_lazy("admin:auth_user_changelist")},
-                    {"title": "Groups", "icon": "group", "link": reverse_lazy("admin:auth_group_changelist")},
-                    {
-                        "title": "Changes",
-                        "icon": "history",
-                        "link": reverse_lazy("admin:auditlog_logentry_changelist"),
-                    },
-                ],
-            },
+            _group(
+                "Catalog",
+                _page("Products", "chair", "catalog_product_changelist", "catalog.view_product"),
+                _page("Catalogs", "folder_open", "catalog_catalog_changelist", "catalog.view_catalog"),
+                _page("Models", "deployed_code", "catalog_asset_changelist", "catalog.view_asset"),
+                _page("Imports", "upload_file", "catalog_importrun_changelist", "catalog.view_importrun"),
+                _page("Prices and stock", "sell", "catalog_feed_changelist", "catalog.view_feed"),
+                _page(
+                    "Index", "database", "catalog_indexgeneration_changelist", "catalog.view_indexgeneration"
+                ),
+            ),
+            _group(
+                "Searches",
+                _page("Searches", "image_search", "catalog_search_changelist", "catalog.view_search"),
+                _page("Call-backs", "webhook", "catalog_callback_changelist", "catalog.view_callback"),
+                _page("Feedback", "thumb_up", "catalog_feedback_changelist", "catalog.view_feedback"),
+                _page("Photos", "photo_camera", "catalog_photo_changelist", "catalog.view_photo"),
+            ),
+            _group(
+                "Quality",
+                _page("Review searches", "fact_check", "catalog_verdict_review", "catalog.add_verdict"),
+                _page("Plots", "monitoring", "catalog_verdict_quality", "catalog.view_verdict"),
+                _page("Verdicts", "thumbs_up_down", "catalog_verdict_changelist", "catalog.view_verdict"),
+                _page(
+                    "Compare indexes", "compare", "catalog_comparison_changelist", "catalog.view_comparison"
+                ),
+                _page("Cut-off", "tune", "catalog_cutoff_tune", "catalog.view_cutoff"),
+            ),
+            _group(
+                "Operation",
+                _page("Failed work", "report", "catalog_deadletter_changelist", "catalog.view_deadletter"),
+                _page(
+                    "Workers", "memory", "catalog_workerheartbeat_changelist", "catalog.view_workerheartbeat"
+                ),
+                _page("Disk", "hard_drive", "catalog_indexgeneration_disk", "catalog.view_indexgeneration"),
+                _page("API tokens", "key", "catalog_apitoken_changelist", "catalog.view_apitoken"),
+            ),
+            _group(
+                "People",
+                _page("Users", "person", "auth_user_changelist", "auth.view_user"),
+                _page("Groups", "group", "auth_group_changelist", "auth.view_group"),
+                _page("Changes", "history", "auditlog_logentry_changelist", "auditlog.view_logentry"),
+            ),
         ],
     },
 }

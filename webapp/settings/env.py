@@ -40,6 +40,8 @@ class Env:
                     process itself; 0 = as much as is quickest
     callback_hosts  SHAPELENS_CALLBACK_HOSTS: hosts that may be told of ended searches; none by default
     photo_days      SHAPELENS_PHOTO_DAYS: days a photo and its search are kept; 0 = for ever
+    disk_mib        SHAPELENS_DISK_MIB: MiB that the data folder may take; over it, what is needed least goes first
+                    (docs/operations.md); 0 = no limit
     cache_url       SHAPELENS_CACHE_URL, e.g. redis://host/1: where requests are counted, shared by all web
                     machines; files under `data` where it is not given
     proxies         SHAPELENS_PROXIES: proxies of ours in front that each add an X-Forwarded-For; 0 = none
@@ -66,6 +68,7 @@ class Env:
     job_workers: int
     embed_mib: int
     photo_days: int
+    disk_mib: int
     callback_hosts: tuple[str, ...]
     cache_url: str
     proxies: int
@@ -98,6 +101,7 @@ def read(base: Path) -> Env:
         job_workers=env.int("SHAPELENS_JOB_WORKERS", default=max(1, min(8, os.cpu_count() or 1))),
         embed_mib=env.int("SHAPELENS_EMBED_MIB", default=0),
         photo_days=env.int("SHAPELENS_PHOTO_DAYS", default=0),
+        disk_mib=env.int("SHAPELENS_DISK_MIB", default=0),
         callback_hosts=tuple(name.casefold() for name in env.list("SHAPELENS_CALLBACK_HOSTS", default=[])),
         cache_url=env.str("SHAPELENS_CACHE_URL", default=""),
         proxies=env.int("SHAPELENS_PROXIES", default=1 if is_production else 0),

@@ -86,7 +86,7 @@ def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
 
 def _view(folder: Path, asset_hash: str, k: int) -> Path:
     """View k in its true proportions, cut from the sheet the first time."""
-    made = storage.cache_file("views", asset_hash[:2], asset_hash, f"{k}.jpg")
+    made = storage.cached_views(asset_hash) / f"{k}.jpg"
     if not made.exists():
         picture = selectors.view_picture(folder, k)
         if picture is None:

@@ -1,4 +1,4 @@
-/** The review queue: one case at a time, judged by one key. */
+/** The review queue: one case at a time, judged by one key, or only looked at by who may not judge. */
 
 import "./staff.css";
 import { Overlay } from "../viewer/overlay";
@@ -32,6 +32,7 @@ interface Case {
   results: Answer[];
   mine: { label: string; rank: number | null; true_box: Edges | null } | null;
   verdicts: number;
+  said: { label: string; rank: number | null; reviewer: string; note: string; true_box: Edges | null }[];
 }
 
 interface Reply {
@@ -41,6 +42,7 @@ interface Reply {
 }
 
 interface Config {
+  judges: boolean;
   next: string;
   undo: string;
   products: string;
@@ -104,7 +106,8 @@ class Review {
     this.shown = one;
     if (!one) return;
     this.rank = one.mine?.rank ?? 1;
-    this.trueBox = one.mine?.true_box ?? null;
+    const marked = one.said.find((verdict) => verdict.true_box);
+    this.trueBox = one.mine?.true_box ?? marked?.true_box ?? null;
     this.product = null;
     this.opened = performance.now();
     this.setDrawing(false);
@@ -119,9 +122,27 @@ class Review {
     element<HTMLAnchorElement>("open").href = one.page_url;
     this.showAnswers(one);
     this.choose(this.rank);
-    element<HTMLInputElement>("lookup").value = "";
-    element("choices").replaceChildren();
+    if (this.config.judges) {
+      element<HTMLInputElement>("lookup").value = "";
+      element("choices").replaceChildren();
+    } else {
+      this.showVerdicts(one);
+    }
     document.body.dataset["case"] = String(one.id);
+  }
+
+  private showVerdicts(one: Case): void {
+    const lines = one.said.map(
+      ({ label, rank, reviewer, note }) =>
+        `${label}${rank ? `, answer ${rank}` : ""} (${reviewer})${note ? `: ${note}` : ""}`,
+    );
+    element("said").replaceChildren(
+      ...(lines.length ? lines : ["none yet"]).map((line) => {
+        const item = document.createElement("li");
+        item.textContent = line;
+        return item;
+      }),
+    );
   }
 
   private showAnswers(one: Case): void {
@@ -214,6 +235,7 @@ class Review {
   }
 
   private setDrawing(isDrawing: boolean): void {
+    if (!this.config.judges) return;
     if (isDrawing && this.photoIndex !== 0) this.showPhoto(0);
     this.stage.classList.toggle("drawing", isDrawing);
     element("draw").setAttribute("aria-pressed", String(isDrawing));
@@ -247,6 +269,8 @@ class Review {
 
   private listen(): void {
     document.addEventListener("keydown", (event) => this.onKey(event));
+    element("hide").addEventListener("click", () => this.toggleModel());
+    if (!this.config.judges) return;
     this.filters.addEventListener("change", () => {
       this.skipped = [];
       void this.next();
@@ -258,7 +282,6 @@ class Review {
     element("undo").addEventListener("click", () => void this.undo());
     element("skip").addEventListener("click", () => void this.skip());
     element("draw").addEventListener("click", () => this.setDrawing(!this.stage.classList.contains("drawing")));
-    element("hide").addEventListener("click", () => this.toggleModel());
     this.stage.addEventListener("pointerdown", (event) => this.beginBox(event));
     const lookup = element<HTMLInputElement>("lookup");
     lookup.addEventListener("input", () => void this.look(lookup.value));
@@ -278,15 +301,16 @@ class Review {
     const isTyping = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
     if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     const key = event.key.toLowerCase();
-    const label = KEYS[key];
     const done = (): void => event.preventDefault();
-    if (label) return done(), void this.judge(label);
     if (/^[1-9]$/.test(key)) return done(), this.choose(Number(key));
     if (key === "arrowright") return done(), this.choose(this.rank + 1);
     if (key === "arrowleft") return done(), this.choose(this.rank - 1);
+    if (key === "o") return done(), this.toggleModel();
+    if (!this.config.judges) return;
+    const label = KEYS[key];
+    if (label) return done(), void this.judge(label);
     if (key === "u") return done(), void this.undo();
     if (key === "b") return done(), this.setDrawing(!this.stage.classList.contains("drawing"));
-    if (key === "o") return done(), this.toggleModel();
     if (key === " ") return done(), void this.skip();
   }
 

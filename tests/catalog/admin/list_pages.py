@@ -22,6 +22,8 @@ PAGES = {
     "imports": "admin:catalog_importrun_changelist",
     "one import of 10,000 files": "import",
     "imported files": "admin:catalog_importitem_changelist",
+    "price tables": "admin:catalog_feed_changelist",
+    "one price table of 10,000 rows": "feed",
     "index generations": "admin:catalog_indexgeneration_changelist",
     "searches": "admin:catalog_search_changelist",
     "searches, the last page": "admin:catalog_search_changelist?p=last",
@@ -75,6 +77,13 @@ def _fill(products: int, searches: int) -> None:
     _made(models.ImportItem, (
         {"run": run, "key": f"key-{n}", "outcome": "imported", "product": one} for n, one in enumerate(goods)
     ))  # fmt: skip
+    feeds = _made(models.Feed, (
+        {"catalog": shop, "name": f"prices-{n}.csv", "rows": products} for n in range(50)
+    ))  # fmt: skip
+    _made(models.FeedChange, (
+        {"feed": feeds[0], "product": one, "row": n, "before": {"stock": 1}, "after": {"stock": 2}}
+        for n, one in enumerate(goods, start=1)
+    ))  # fmt: skip
     manifest = {"embedder_fingerprint": "net", "no_match": {"threshold": 0.0}}
     generation = models.IndexGeneration.objects.create(
         status="ready", path="index/1", view_count=9, manifest=manifest
@@ -121,7 +130,7 @@ def _print_table() -> None:
     from django.test.utils import CaptureQueriesContext, override_settings
     from django.urls import reverse
 
-    from catalog.models import ImportRun, Search
+    from catalog.models import Feed, ImportRun, Search
 
     client = Client()
     from django.contrib.auth.models import User
@@ -133,6 +142,8 @@ def _print_table() -> None:
             view, _, query = name.partition("?")
             if view == "import":
                 address = reverse("admin:catalog_importrun_change", args=[ImportRun.objects.get().pk])
+            elif view == "feed":
+                address = reverse("admin:catalog_feed_change", args=[Feed.objects.earliest("pk").pk])
             else:
                 address = reverse(view)
             query = query.replace("last", str(Search.objects.count() // 30))

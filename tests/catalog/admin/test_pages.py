@@ -17,6 +17,8 @@ from catalog.models import (
     Asset,
     Callback,
     Catalog,
+    Feed,
+    FeedChange,
     ImportItem,
     ImportRun,
     IndexGeneration,
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.django_db
 
 LISTS = [
     "product", "catalog", "asset", "importrun", "importitem", "indexgeneration", "search", "photo", "callback",
+    "feed",
 ]  # fmt: skip
 
 
@@ -48,6 +51,8 @@ def _fill(count: int) -> None:
         )
         product = Product.objects.create(catalog=shop, key=asset.hash, asset=asset, name="Chair", price=9)
         ImportItem.objects.create(run=run, key=asset.hash, outcome="imported", product=product)
+        feed = Feed.objects.create(catalog=shop, name="prices.csv", rows=1)
+        FeedChange.objects.create(feed=feed, product=product, row=1, before={"stock": 1}, after={"stock": 2})
         ImportItem.objects.create(run=run, key=f"{asset.hash}!", outcome="failed", reason="no faces")
         generation = IndexGeneration.objects.create(status="ready", path="index/1", view_count=24)
         photo = Photo.objects.create(
@@ -109,6 +114,7 @@ def test_every_model_but_link_tables_is_registered() -> None:
         "activegeneration",
         "comparisoncase",
         "correction",
+        "feedchange",
         "reviewlock",
         "searchphoto",
         "searchresult",

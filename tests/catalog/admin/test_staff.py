@@ -6,15 +6,28 @@ import json
 
 import pytest
 from auditlog.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from catalog.groups import GROUPS
-from catalog.models import ActiveGeneration, CutOff, IndexGeneration, Product, Search, Verdict
-from catalog.services import reviewing, searching, tuning
+from catalog.models import (
+    ActiveGeneration,
+    ApiToken,
+    Catalog,
+    CutOff,
+    DeadLetter,
+    ImportRun,
+    IndexGeneration,
+    Product,
+    Search,
+    Verdict,
+)
+from catalog.services import reviewing, searching, tokens, tuning
 from tests.catalog.admin.making import make_generation, make_products, make_search, make_user
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +74,64 @@ def test_each_group_opens_its_pages_and_no_others(group: str, allowed: set[str])
     assert opened == allowed
 
 
+@pytest.mark.parametrize("group", [*GROUPS, ""])
+def test_the_sidebar_leads_only_to_pages_that_open(group: str) -> None:
+    for generation in (make_generation(), make_generation()):
+        ActiveGeneration.objects.update_or_create(pk=1, defaults={"generation": generation})
+    client = _signed_in(group)
+    side = client.get(reverse("admin:index")).context["sidebar_navigation"]
+    shown = {item["title"]: item["link"] for part in side for item in part["items"] if item["has_permission"]}
+    assert {client.get(str(link)).status_code for link in shown.values()} <= {200}
+    everybody = {"Products", "Plots", "Failed work", "Workers", "Changes"}
+    assert everybody <= set(shown) if group else not shown
+    assert ("API tokens" in shown) == (group == "catalog admins")
+    assert ("Review searches" in shown) == (group == "quality staff")
+    assert "Users" not in shown
+
+
+def test_failed_work_is_seen_by_all_and_run_again_by_catalog_admins_alone() -> None:
+    address = reverse("admin:catalog_deadletter_changelist")
+    for group in ("read-only", "quality staff", "catalog admins"):
+        run = ImportRun.objects.create(
+            catalog=Catalog.objects.create(name=group), source="/x", state="failed"
+        )
+        letter = DeadLetter.objects.create(task="catalog.tasks.run_import", row=run.pk, reason="it died")
+        client = _signed_in(group)
+        assert "it died" in client.get(address).content.decode()
+        client.post(address, {"action": "run_again", "_selected_action": [letter.pk]})
+        letter.refresh_from_db()
+        run.refresh_from_db()
+        is_allowed = group == "catalog admins"
+        assert bool(letter.rerun_at) == is_allowed
+        assert run.state == ("queued" if is_allowed else "failed")
+    entry = LogEntry.objects.get_for_object(letter).first()
+    assert entry.changes["rerun_by"] == ["", letter.rerun_by]
+
+
+def test_an_admin_has_keys_of_their_own_and_a_superuser_everybodys(admin_client: Client) -> None:
+    boss = get_user_model().objects.get(username="admin")
+    of_boss, _ = tokens.issue(boss, "the boss's")
+    client, address = _signed_in("catalog admins"), reverse("admin:catalog_apitoken_changelist")
+    add = reverse("admin:catalog_apitoken_add")
+    made = client.post(add, {"name": "feed", "scope": "manage", "user": boss.pk}, follow=True)
+    token = ApiToken.objects.get(name="feed")
+    assert token.user.groups.get().name == "catalog admins"  # whoever was written into the form
+    assert "The key, shown this once: sl_" in made.content.decode()
+    assert "the boss" not in client.get(address).content.decode()
+    said = {"action": "revoke", "_selected_action": [token.pk, of_boss.pk]}
+    assert "Revoke these keys?" in client.post(address, said).content.decode()
+    client.post(address, {**said, "confirmed": "yes"})
+    revoked = dict(ApiToken.objects.values_list("name", "revoked_at"))
+    assert revoked["feed"]
+    assert revoked["the boss's"] is None
+    changes = [entry.changes for entry in LogEntry.objects.get_for_object(token)]
+    assert "revoked_at" in changes[0]
+    assert not any("digest" in change for change in changes)
+    assert admin_client.get(address).content.decode().count("sl_") == 2
+    for group in ("read-only", "quality staff", ""):
+        assert _signed_in(group).get(address).status_code == 403
+
+
 def test_nobody_outside_the_groups_sees_a_shoppers_photo() -> None:
     search = make_search(make_products(1))
     address = f"/photos/{search.photos.get().photo.uuid}.jpg"
@@ -99,6 +170,46 @@ def test_reading_only_can_change_nothing() -> None:
     assert not CutOff.objects.exists()
     assert not Verdict.objects.exists()
     assert IndexGeneration.objects.count() == 1
+
+
+@pytest.mark.parametrize("group", ["read-only", "catalog admins"])
+def test_who_may_not_judge_looks_at_every_case_the_plots_lead_to(group: str) -> None:
+    generation = make_generation()
+    ActiveGeneration.objects.create(generation=generation)
+    products, judge = make_products(3), make_user("quality staff", name="quinn")
+    wrong, unjudged = (make_search(products, score=score, generation=generation) for score in (0.1, -0.3))
+    reviewing.record(
+        wrong,
+        judge,
+        reviewing.Judged(label="wrong", product=products[1].pk, note="a stool", true_box=[5, 6, 70, 80]),
+    )
+    client = _signed_in(group)
+
+    figures = client.get(reverse(QUALITY)).json()
+    cut_off = client.get(reverse(TUNE)).context["data"]["points"]
+    cases = {row["case"] for row in [*figures["worst_photos"], *cut_off]}
+    cases |= {case for row in figures["worst_products"] for case in row["cases"]}
+    assert cases == {reverse("admin:catalog_verdict_case", args=[row.pk]) for row in (wrong, unjudged)}
+    for case in cases:
+        page = client.get(case)
+        assert page.status_code == 200
+        assert "data-label" not in page.content.decode()
+
+    next_url = reverse("admin:catalog_verdict_next")
+    fields = client.get(f"{next_url}?case={wrong.pk}").json()["case"]
+    assert fields["said"] == [
+        {"label": "wrong", "rank": 2, "reviewer": "quinn", "note": "a stool", "true_box": [5, 6, 70, 80]}
+    ]
+    assert client.get(next_url).status_code == 403  # taking one from the queue would lock it
+    second_judge = _signed_in("quality staff")
+    assert second_judge.get(f"{next_url}?case={wrong.pk}").json()["case"]["said"] == []
+    assert _signed_in("").get(reverse("admin:catalog_verdict_case", args=[wrong.pk])).status_code == 403
+
+
+def test_a_search_without_answers_has_no_case_to_open() -> None:
+    search = Search.objects.create(state="cancelled", finished_at=timezone.now())
+    answer = _signed_in("quality staff").get(reverse("admin:catalog_verdict_case", args=[search.pk]))
+    assert answer["Location"] == reverse("admin:catalog_search_change", args=[search.pk])
 
 
 def test_withdrawing_asks_is_logged_with_its_author_and_is_undone() -> None:
