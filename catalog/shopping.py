@@ -215,7 +215,7 @@ def _result_data(row: SearchResult, said: str | None) -> dict[str, Any]:
         "credits": [fact for fact in (product.creator, product.license, product.catalog.name) if fact],
         "url": product.get_absolute_url(),
         "link": product.link,
-        "glb_url": selectors.asset_url(asset.hash, "model.glb"),
+        "glb_url": selectors.asset_url(asset.hash, "viewer.glb"),
         "view_url": selectors.asset_url(asset.hash, f"views/{row.view_index}.jpg"),
         "photo_index": row.photo_index,
         "azimuth_deg": row.azimuth_deg,

@@ -61,7 +61,15 @@ def _projected_box(site: Site, result: dict[str, Any]) -> np.ndarray:
 
 
 def test_the_model_stands_where_the_server_placed_it(page: Page, running: Site, photo_file: Path) -> None:
+    packed: list[str] = []
+    page.on(
+        "response",
+        lambda r: (
+            packed.append(r.header_value("content-encoding") or "") if r.url.endswith("viewer.glb") else None
+        ),
+    )
     search = running.get(f"/api/v1/searches/{_search(page, photo_file)}")
+    assert packed == ["gzip"]  # the lighter model is the one that is measured below
     first = search["results"][0]
     expected = _projected_box(running, first)
     for width in (1280, 700):

@@ -8,6 +8,7 @@ import struct
 import zlib
 
 import pytest
+import requests
 from PIL import Image
 
 from tests.conftest import Site
@@ -160,6 +161,27 @@ def test_a_model_has_no_other_files(running: Site) -> None:
     folder = found["glb_url"].rsplit("/", 1)[0]
     for name in ("mesh.npz", "../../db.sqlite3", "views/9999.jpg", "views/-1.jpg"):
         assert running.get(f"{folder}/{name}") is None
+
+
+def test_the_viewers_model_is_lighter_and_the_download_stays_whole(running: Site) -> None:
+    [bunk] = running.get("/api/v1/products?q=bunk")["products"]
+    folder = running.url + bunk["glb_url"].rsplit("/", 1)[0]
+    whole = requests.get(f"{folder}/model.glb", timeout=30)
+    light = requests.get(f"{folder}/viewer.glb", timeout=30)  # says itself that it takes gzip
+    plain = requests.get(f"{folder}/viewer.glb", headers={"Accept-Encoding": "identity"}, timeout=30)
+
+    assert light.headers["Content-Encoding"] == "gzip"
+    assert all("Accept-Encoding" in answer.headers["Vary"] for answer in (light, plain))
+    assert light.headers["Content-Type"] == "model/gltf-binary"
+    assert int(light.headers["Content-Length"]) < 0.4 * len(whole.content)
+    assert int(light.headers["X-File-Size"]) == len(light.content)
+    assert b"KHR_mesh_quantization" in light.content
+    assert b"KHR_mesh_quantization" not in whole.content
+    assert plain.content == whole.content
+
+    [shelf] = running.get("/api/v1/products?q=shelf")["products"]  # too light to be made lighter
+    folder = running.url + shelf["glb_url"].rsplit("/", 1)[0]
+    assert "Content-Encoding" not in requests.head(f"{folder}/viewer.glb", timeout=30).headers
 
 
 def _bytes(site: Site, path: str) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import http_date, quote_etag
 from django.views.decorators.http import require_safe
 
@@ -22,6 +22,7 @@ mimetypes.add_type("model/gltf-binary", ".glb")
 _FOREVER = "public, max-age=31536000, immutable"
 _VIEW = re.compile(r"views/(\d{1,4})\.jpg")
 _ORIGINAL = "original.zip"
+_VIEWER = "viewer.glb"
 _PLAIN = {"model.glb", "thumbnail.jpg", "views.jpg"}
 
 
@@ -31,6 +32,8 @@ def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponse
         folder = storage.asset_directory(asset_hash)
     except ValueError as error:
         raise Http404("there is no such model") from error
+    if name == _VIEWER:
+        return _viewer_model(request, folder)
     view = _VIEW.fullmatch(name)
     path = _view(folder, asset_hash, int(view[1])) if view else folder / name
     if not view and name not in _PLAIN and not (name == _ORIGINAL and selectors.is_open(asset_hash)):
@@ -81,6 +84,21 @@ def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
         response = known
     response["Cache-Control"] = cache
     response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _viewer_model(request: HttpRequest, folder: Path) -> HttpResponseBase:
+    """The model as light as it was made; whole for a model without a lighter file, or a client without gzip."""
+    packed = folder / f"{_VIEWER}.gz"
+    is_packed = packed.exists() and "gzip" in request.headers.get("Accept-Encoding", "")
+    response = _file(request, packed if is_packed else folder / "model.glb", _FOREVER)
+    response["Content-Type"] = "model/gltf-binary"
+    patch_vary_headers(response, ["Accept-Encoding"])
+    if is_packed:
+        response["Content-Encoding"] = "gzip"
+        with packed.open("rb") as file:
+            file.seek(-4, os.SEEK_END)  # gzip ends with the length of what it holds
+            response["X-File-Size"] = str(int.from_bytes(file.read(4), "little"))  # three.js: share loaded
     return response
 
 

@@ -104,7 +104,7 @@ def share(request: HttpRequest, token: str) -> HttpResponse:
         "product": selectors.product_fields(found.product),
         "width": photo.width,
         "height": photo.height,
-        "data": {"pose": result.pose, "glb_url": selectors.asset_url(result.asset.hash, "model.glb")},
+        "data": {"pose": result.pose, "glb_url": selectors.asset_url(result.asset.hash, "viewer.glb")},
     }
     response = render(request, "share.html", context)
     response["X-Robots-Tag"] = "noindex"
