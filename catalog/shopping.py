@@ -10,6 +10,7 @@ from typing import Any
 
 from catalog import selectors
 from catalog.models import Feedback, Product, Search, SearchResult
+from catalog.saying import failure_text
 from catalog.services import finding
 
 __all__ = [
@@ -188,10 +189,8 @@ def answer_data(search: Search, answer: Answer) -> dict[str, Any]:
     fields = selectors.search_fields(search)
     rows = list(search.photos.all())
     return {
-        **{
-            name: fields[name]
-            for name in ("id", "state", "error", "error_code", "queue_position", "no_match")
-        },
+        **{name: fields[name] for name in ("id", "state", "error_code", "queue_position", "no_match")},
+        "error": failure_text(search.error_code, search.error_message) or None,
         "words": search.words,
         "photos": [
             photo | {"detections": row.detections} for photo, row in zip(fields["photos"], rows, strict=True)

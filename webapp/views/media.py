@@ -11,6 +11,7 @@ from uuid import UUID
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import http_date, quote_etag
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from catalog import selectors, storage
@@ -31,13 +32,13 @@ def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponse
     try:
         folder = storage.asset_directory(asset_hash)
     except ValueError as error:
-        raise Http404("there is no such model") from error
+        raise Http404(gettext("there is no such model")) from error
     if name == _VIEWER:
         return _viewer_model(request, folder)
     view = _VIEW.fullmatch(name)
     path = _view(folder, asset_hash, int(view[1])) if view else folder / name
     if not view and name not in _PLAIN and not (name == _ORIGINAL and selectors.is_open(asset_hash)):
-        raise Http404("there is no such file of a model")
+        raise Http404(gettext("there is no such file of a model"))
     return _file(request, path, _FOREVER)
 
 
@@ -45,7 +46,7 @@ def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponse
 def photo(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     path = selectors.stored_photo(uuid)
     if path is None:
-        raise Http404("there is no such photo; it may have been deleted")
+        raise Http404(gettext("there is no such photo; it may have been deleted"))
     return _file(request, path, "private, max-age=86400")
 
 
@@ -56,7 +57,7 @@ def shared_photo(request: HttpRequest, token: str) -> HttpResponseBase:
     row = share and share.search.photos.select_related("photo").filter(position=share.photo_index).first()
     path = selectors.stored_photo(row.photo.uuid) if row else None
     if path is None:
-        raise Http404("this link has expired or was deleted")
+        raise Http404(gettext("this link has expired or was deleted"))
     return _file(path, "private, no-store")
 
 
@@ -64,7 +65,7 @@ def shared_photo(request: HttpRequest, token: str) -> HttpResponseBase:
 def sample(request: HttpRequest, name: str) -> HttpResponseBase:
     path = selectors.sample_file(name)
     if path is None:
-        raise Http404("there is no such sample photo")
+        raise Http404(gettext("there is no such sample photo"))
     return _file(request, path, "public, max-age=3600")
 
 
@@ -73,7 +74,7 @@ def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
     try:
         handle = path.open("rb")
     except OSError as error:
-        raise Http404("the file is not there") from error
+        raise Http404(gettext("the file is not there")) from error
     stat = os.fstat(handle.fileno())
     etag, changed = quote_etag(f"{stat.st_mtime_ns:x}-{stat.st_size:x}"), int(stat.st_mtime)
     response: HttpResponseBase = FileResponse(handle)
@@ -108,6 +109,6 @@ def _view(folder: Path, asset_hash: str, k: int) -> Path:
     if not made.exists():
         picture = selectors.view_picture(folder, k)
         if picture is None:
-            raise Http404("there is no such view")
+            raise Http404(gettext("there is no such view"))
         storage.write_atomically(made, picture)
     return made
