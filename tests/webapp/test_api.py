@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import zlib
 
@@ -154,6 +155,17 @@ def test_products_and_samples_are_listed(running: Site) -> None:
     samples = running.get("/api/v1/samples")
     assert len(samples) >= 10
     assert _picture(running, samples[0]["url"]).size == (samples[0]["width"], samples[0]["height"])
+
+
+def test_a_products_page_shows_what_looks_like_it_by_the_index(running: Site) -> None:
+    [chair] = running.get("/api/v1/products?q=wing")["products"]
+    for _ in range(2):  # found, and then remembered
+        page = _bytes(running, chair["url"]).decode()
+        section = page.partition('id="alike"')[2].partition("</section>")[0]
+        names = re.findall(r'class="card-name">([^<]+)<', section)
+        assert len(names) == 3  # all that are offered, but itself
+        assert chair["name"] not in names
+        assert "shelf" in names[-1].casefold()
 
 
 def test_a_model_has_no_other_files(running: Site) -> None:
