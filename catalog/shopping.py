@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 CUT_OFFS = (0.0, -0.15, -0.3, -0.5)  # calibrated score a result must have, a step lower each; then all
+NEAR = -0.3  # calibrated score from which products are called similar; below, nothing is
 FEWEST = 4  # results shown, whatever they score
 SORTS = ("best", "price", "-price", "size")
 COLOR_WEIGHTS = (0.0, 0.1, 0.3)  # of the likeness of colors, beside the score of the shape
@@ -91,6 +92,11 @@ class Answer:
     prices: list[Facet]
     sizes: list[Facet]
     unused: list[str]
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the best shown is alike enough to be called similar, though it may not be the thing itself."""
+        return any(row.calibrated >= NEAR for row in self.results)
 
     @property
     def hidden(self) -> int:
