@@ -25,6 +25,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 WAIT_SECONDS = 120.0  # for anything that a loaded machine does in ten
+STOP_SECONDS = 2.0  # a pool's worker takes six to end by itself, and nothing is asked of it any more
 
 
 def is_required(part: str) -> bool:
@@ -133,13 +134,15 @@ class Site:
         with contextlib.closing(sqlite3.connect(self.data / "db.sqlite3", timeout=20)) as database:
             return database.execute(query).fetchall()
 
-    def stop(self) -> None:
+    def stop(self, *, patience: float = STOP_SECONDS) -> None:
+        """patience: seconds they have to end by themselves, before they are killed."""
         for process in reversed(self.processes):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
+        end = time.monotonic() + patience
         for process in self.processes:
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
