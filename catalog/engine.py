@@ -40,6 +40,7 @@ __all__ = [
     "entry",
     "frame",
     "is_current",
+    "most_alike",
     "onboard_job",
     "onboard_many",
     "open_photo",
@@ -258,6 +259,14 @@ def colors_of_model(directory: Path) -> list[float]:
     from ml.search.colors import colors_of_thumbnail
 
     return colors_of_thumbnail(directory / "thumbnail.jpg")
+
+
+def most_alike(folder: Path, model_id: int, *, top: int) -> list[tuple[int, float]]:
+    """Models of the index that look like that one, best first. Needs no network. Raises GenerationCorrupt."""
+    from ml.search.alike import most_alike as found
+    from ml.search.generation import open_generation
+
+    return found(open_generation(folder), model_id, top=top)
 
 
 def warm(generation_id: int, folder: Path) -> None:

@@ -55,7 +55,7 @@ API_RESULTS = 24  # of a search, given by the API
 
 
 def asset_url(asset_hash: str, file: str) -> str:
-    """file: model.glb, thumbnail.jpg, views.jpg or views/<k>.jpg"""
+    """file: model.glb, viewer.glb (the same, lighter), thumbnail.jpg, views.jpg or views/<k>.jpg"""
     return reverse("asset-file", args=[asset_hash, file])
 
 
@@ -113,6 +113,7 @@ def product_fields(product: Product) -> dict[str, Any]:
         "views_url": asset_url(asset.hash, "views.jpg"),
         "view_urls": [asset_url(asset.hash, f"views/{k}.jpg") for k in range(asset.view_count)],
         "glb_url": asset_url(asset.hash, "model.glb"),
+        "viewer_url": asset_url(asset.hash, "viewer.glb"),
         "extents_m": asset.extents,
         "source": product.catalog.name,
         "license": product.license,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog import selectors
+from django.core.cache import cache
+
+from catalog import engine, selectors
+from catalog.errors import GenerationCorrupt, NoIndex
 from catalog.models import Feedback, Product, Search, SearchResult
-from catalog.services import finding
+from catalog.saying import failure_text
+from catalog.services import finding, indexing
 
 __all__ = [
     "COLOR_WEIGHTS",
@@ -20,17 +25,23 @@ __all__ = [
     "Wish",
     "answer_data",
     "answer_of",
+    "look_alikes",
     "similar_products",
 ]
 
 CUT_OFFS = (0.0, -0.15, -0.3, -0.5)  # calibrated score a result must have, a step lower each; then all
+NEAR = -0.3  # calibrated score from which products are called similar; below, nothing is
 FEWEST = 4  # results shown, whatever they score
 SORTS = ("best", "price", "-price", "size")
 COLOR_WEIGHTS = (0.0, 0.1, 0.3)  # of the likeness of colors, beside the score of the shape
 PRICE_EDGES = (25, 50, 100, 250, 500, 1000, 2500, 5000)
 SIZE_EDGES = (25, 50, 100, 150, 200, 300)  # longest side, cm
 SIMILAR = 6
+_ALIKE_KEPT = 24  # models remembered as alike: some may be withdrawn later
+_ALIKE_SECONDS = 30 * 86400  # an index is never changed; its number is in the key
 _LOOKED_AT = 500  # products of a category compared in size
+
+log = logging.getLogger(__name__)
 
 Range = tuple[int, int | None]  # from, and up to; None: and more
 
@@ -81,6 +92,11 @@ class Answer:
     prices: list[Facet]
     sizes: list[Facet]
     unused: list[str]
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the best shown is alike enough to be called similar, though it may not be the thing itself."""
+        return any(row.calibrated >= NEAR for row in self.results)
 
     @property
     def hidden(self) -> int:
@@ -188,10 +204,8 @@ def answer_data(search: Search, answer: Answer) -> dict[str, Any]:
     fields = selectors.search_fields(search)
     rows = list(search.photos.all())
     return {
-        **{
-            name: fields[name]
-            for name in ("id", "state", "error", "error_code", "queue_position", "no_match")
-        },
+        **{name: fields[name] for name in ("id", "state", "error_code", "queue_position", "no_match")},
+        "error": failure_text(search.error_code, search.error_message) or None,
         "words": search.words,
         "photos": [
             photo | {"detections": row.detections} for photo, row in zip(fields["photos"], rows, strict=True)
@@ -215,7 +229,7 @@ def _result_data(row: SearchResult, said: str | None) -> dict[str, Any]:
         "credits": [fact for fact in (product.creator, product.license, product.catalog.name) if fact],
         "url": product.get_absolute_url(),
         "link": product.link,
-        "glb_url": selectors.asset_url(asset.hash, "model.glb"),
+        "glb_url": selectors.asset_url(asset.hash, "viewer.glb"),
         "view_url": selectors.asset_url(asset.hash, f"views/{row.view_index}.jpg"),
         "photo_index": row.photo_index,
         "azimuth_deg": row.azimuth_deg,
@@ -231,6 +245,31 @@ def _result_data(row: SearchResult, said: str | None) -> dict[str, Any]:
 
 
 # ---- products -----------------------------------------------------------------------------
+
+
+def look_alikes(product: Product) -> list[Product]:
+    """Offered products whose models look most like this one's, by the active index; none without one.
+
+    Of the models most alike, those of the product's own category come first: a cup's outline is also a table's.
+    """
+    try:
+        generation = indexing.active_generation()
+    except NoIndex:
+        return []
+    key = f"alike-{generation.pk}-{product.asset_id}"
+    assets: list[int] | None = cache.get(key)
+    if assets is None:
+        try:
+            found = engine.most_alike(indexing.folder(generation), product.asset_id or 0, top=_ALIKE_KEPT)
+        except GenerationCorrupt as error:
+            log.warning("no products are shown as alike: %s", error)
+            return []
+        assets = [model for model, _ in found]
+        cache.set(key, assets, _ALIKE_SECONDS)
+    offered = selectors.shown_products().filter(asset__in=assets).order_by("-pk")
+    by_asset = {row.asset_id: row for row in offered}  # the oldest of each
+    alike = [by_asset[asset] for asset in assets if asset in by_asset]
+    return sorted(alike, key=lambda row: row.category != product.category)[:SIMILAR]
 
 
 def similar_products(product: Product) -> list[Product]:

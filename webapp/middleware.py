@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import get_language_from_request, gettext, override
 
 from webapp.limits import seconds_to_wait
 from webapp.metrics import REQUESTS, SECONDS
@@ -81,14 +82,25 @@ class BodyLimit:
             length = 0
         is_catalog = request.path == "/api/v1/imports"
         if length > (settings.UPLOAD_CATALOG_BYTES if is_catalog else self._limit):
-            limit = settings.UPLOAD_PHOTO_BYTES // 2**20
-            most = f"{settings.UPLOAD_PHOTOS} photos of {limit} MB"
-            if is_catalog:
-                most = f"{settings.UPLOAD_CATALOG_BYTES // 2**20} MB, or import from a path on the server"
-            detail = f"the request has {length // 2**20} MB; send at most {most}"
+            detail = _too_long(request, length, is_catalog=is_catalog)
             body = {"type": "about:blank", "title": "Too large", "status": 413, "detail": detail}
             return JsonResponse(body, status=413, content_type="application/problem+json")
         return self._get_response(request)
+
+
+def _too_long(request: HttpRequest, length: int, *, is_catalog: bool) -> str:
+    """In the request's language: nothing has chosen one this early."""
+    sent, photo, catalog = (
+        size // 2**20 for size in (length, settings.UPLOAD_PHOTO_BYTES, settings.UPLOAD_CATALOG_BYTES)
+    )
+    if is_catalog:
+        return f"the request has {sent} MB; send at most {catalog} MB, or import from a path on the server"
+    with override(get_language_from_request(request)):
+        return gettext("the request has %(sent)s MB; send at most %(n)s photos of %(most)s MB") % {
+            "sent": sent,
+            "n": settings.UPLOAD_PHOTOS,
+            "most": photo,
+        }
 
 
 class LoginLimit:

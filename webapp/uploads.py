@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pillow_heif
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from catalog.errors import BadPhoto
@@ -22,7 +23,6 @@ __all__ = ["FORMATS", "read_photo", "sample_photo"]
 pillow_heif.register_heif_opener()
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
-_ASK = "send a JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP photo"
 _SIDEWAYS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
 
 
@@ -30,8 +30,10 @@ def read_photo(file: UploadedFile) -> SentPhoto:
     """Raises BadPhoto with what is wrong and what to do."""
     limit = settings.UPLOAD_PHOTO_BYTES
     if file.size is None or file.size > limit:
-        size = f"{(file.size or 0) / 2**20:.0f} MB"
-        raise BadPhoto(f"{_name(file)} has {size}; photos may have {limit // 2**20} MB: send a smaller one")
+        values = {"name": _name(file), "size": f"{(file.size or 0) / 2**20:.0f}", "most": limit // 2**20}
+        raise BadPhoto(
+            gettext("%(name)s has %(size)s MB; photos may have %(most)s MB: send a smaller one") % values
+        )
     return _checked(file.read(), _name(file))
 
 
@@ -42,7 +44,7 @@ def sample_photo(path: Path, name: str) -> SentPhoto:
 
 def _checked(data: bytes, name: str) -> SentPhoto:
     if not data:
-        raise BadPhoto(f"{name} is empty; choose the photo again")
+        raise BadPhoto(gettext("%(name)s is empty; choose the photo again") % {"name": name})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is below
@@ -50,11 +52,23 @@ def _checked(data: bytes, name: str) -> SentPhoto:
                 kind, (width, height) = str(image.format), image.size
                 orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except UnidentifiedImageError as error:
-        raise BadPhoto(f"{name} is not a photo, whatever its name says; {_ASK}") from error
+        raise BadPhoto(
+            gettext(
+                "%(name)s is not a photo, whatever its name says; send a JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP photo"
+            )
+            % {"name": name}
+        ) from error
     except Image.DecompressionBombError as error:
-        raise BadPhoto(f"{name} has far too many pixels; send it smaller") from error
+        raise BadPhoto(
+            gettext("%(name)s has far too many pixels; send it smaller") % {"name": name}
+        ) from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise BadPhoto(f"{name} is damaged and can't be opened; {_ASK}") from error
+        raise BadPhoto(
+            gettext(
+                "%(name)s is damaged and can't be opened; send a JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP photo"
+            )
+            % {"name": name}
+        ) from error
     _check_size(name, width, height)
     if orientation in _SIDEWAYS and kind != "HEIF":  # HEIF is turned by its reader
         width, height = height, width
@@ -62,12 +76,19 @@ def _checked(data: bytes, name: str) -> SentPhoto:
 
 
 def _check_size(name: str, width: int, height: int) -> None:
+    values = {"name": name, "width": width, "height": height, "most": settings.UPLOAD_PIXELS // 1_000_000}
     if width < 16 or height < 16:
-        raise BadPhoto(f"{name} has {width} x {height} pixels; a photo needs at least 16 x 16")
+        raise BadPhoto(
+            gettext("%(name)s has %(width)s x %(height)s pixels; a photo needs at least 16 x 16") % values
+        )
     if max(width, height) > settings.UPLOAD_SIDE or width * height > settings.UPLOAD_PIXELS:
-        most = settings.UPLOAD_PIXELS // 1_000_000
-        raise BadPhoto(f"{name} has {width} x {height} pixels; send it smaller: at most {most} megapixels")
+        raise BadPhoto(
+            gettext(
+                "%(name)s has %(width)s x %(height)s pixels; send it smaller: at most %(most)s megapixels"
+            )
+            % values
+        )
 
 
 def _name(file: UploadedFile) -> str:
-    return (file.name or "the photo")[:80]
+    return (file.name or gettext("the photo"))[:80]

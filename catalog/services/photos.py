@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext
+
 from catalog import engine, storage
 from catalog.errors import BadBox, BadPhoto
 from catalog.models import Photo
@@ -74,11 +76,17 @@ def check_box(box: list[float], width: int, height: int) -> list[float]:
     """The box clipped to a photo of that size. Raises BadBox with what is wrong."""
     x0, y0, x1, y1 = box
     if not (x0 < x1 and y0 < y1):
-        raise BadBox(f"the box {_text(box)} is empty; give x0,y0,x1,y1 with x0 < x1 and y0 < y1")
+        raise BadBox(
+            gettext("the box %(box)s is empty; give x0,y0,x1,y1 with x0 < x1 and y0 < y1")
+            % {"box": _text(box)}
+        )
     clipped = [max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)]
     if clipped[2] - clipped[0] < SMALLEST_BOX_PX or clipped[3] - clipped[1] < SMALLEST_BOX_PX:
         raise BadBox(
-            f"the box {_text(box)} has next to nothing in the {width} x {height} photo; draw it around the object"
+            gettext(
+                "the box %(box)s has next to nothing in the %(width)s x %(height)s photo; draw it around the object"
+            )
+            % {"box": _text(box), "width": width, "height": height}
         )
     return clipped
 

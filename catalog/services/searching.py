@@ -14,6 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from catalog import engine, jobs, storage
 from catalog.errors import BadPhoto, Busy, Conflict, GenerationCorrupt, NotPossible, ShapelensError
@@ -130,7 +131,9 @@ class _Same:
         """Raises Conflict."""
         found = Search.objects.filter(key_hash=self.key).first()
         if found and found.request_hash != self.request:
-            raise Conflict("this Idempotency-Key came with another photo or other fields; use a new key")
+            raise Conflict(
+                gettext("this Idempotency-Key came with another photo or other fields; use a new key")
+            )
         return found
 
 
@@ -150,9 +153,15 @@ def request_again(
     _check_queue()
     rows = list(search.photos.select_related("photo"))
     if not 0 <= photo < len(rows):
-        raise BadPhoto(f"the search has no photo {photo}; it has {len(rows)}, counted from 0")
+        raise BadPhoto(
+            gettext("the search has no photo %(at)s; it has %(n)s, counted from 0")
+            % {"at": photo, "n": len(rows)}
+        )
     if len(rows) + len(more) > settings.UPLOAD_PHOTOS:
-        raise BadPhoto(f"{len(rows) + len(more)} photos; at most {settings.UPLOAD_PHOTOS} of the same object")
+        raise BadPhoto(
+            gettext("%(n)s photos; send at most %(most)s of the same object")
+            % {"n": len(rows) + len(more), "most": settings.UPLOAD_PHOTOS}
+        )
     said = [Asked(row.asked_box, row.asked == SearchPhoto.Asked.WHOLE) for row in rows]
     if asked is not None:
         if asked.box is not None:
@@ -179,13 +188,16 @@ def cancel_search(search: Search) -> bool:
 
 def _check_tau(tau: float) -> None:
     if not 0 < tau <= 1:
-        raise NotPossible(f"tau {tau:g} is outside (0, 1]; 0.9 is the default, less lets more shapes through")
+        raise NotPossible(
+            gettext("tau %(tau)s is outside (0, 1]; 0.9 is the default, less lets more shapes through")
+            % {"tau": f"{tau:g}"}
+        )
 
 
 def _check_queue() -> None:
     waiting = Search.objects.filter(state=State.QUEUED).count()
     if waiting >= settings.SHAPELENS_QUEUE_LIMIT:
-        raise Busy(f"{waiting} searches are waiting; try again in a minute")
+        raise Busy(gettext("%(n)s searches are waiting; try again in a minute") % {"n": waiting})
 
 
 def _create(

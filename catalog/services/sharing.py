@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from catalog.errors import NotPossible
 from catalog.models import Feedback, Photo, Product, Search, Share
@@ -44,7 +45,9 @@ def place_by_hand(search: Search, product: int, camera: dict[str, Any]) -> None:
     rows = camera["camera_from_model"]
     numbers = [*(camera[name] for name in _CAMERA), *rows]
     if len(rows) != 16 or not all(math.isfinite(number) for number in numbers) or rows[11] <= 0:
-        raise NotPossible("the camera is not one that sees the model; put the model before the camera")
+        raise NotPossible(
+            gettext("the camera is not one that sees the model; put the model before the camera")
+        )
     _say(search, product, "pose", Feedback.Kind.POSE, camera)
 
 
@@ -87,4 +90,6 @@ def delete_photos(search: Search) -> int:
 
 def _check_among(search: Search, product: int) -> None:
     if not search.results.filter(product=product).exists():
-        raise NotPossible(f"product {product} is not among the results of this search")
+        raise NotPossible(
+            gettext("product %(product)s is not among the results of this search") % {"product": product}
+        )

@@ -29,21 +29,39 @@ async function show(): Promise<void> {
 
 const alike = document.querySelector<HTMLButtonElement>("#look-alike");
 alike?.addEventListener("click", async () => {
-  const said = document.getElementById("said")!;
   alike.disabled = true;
   try {
     const picture = await (await fetch(alike.dataset["picture"]!)).blob();
     location.href = (await submitPhotos([new File([picture], "product.jpg", { type: "image/jpeg" })], "")).url;
   } catch (error) {
     alike.disabled = false;
-    said.hidden = false;
-    said.textContent =
-      error instanceof ApiError ? error.message : t("The server can't be reached. Check the connection and try again.");
+    tell(error instanceof ApiError ? error.message : t("The server can't be reached. Check the connection and try again."));
   }
 });
 
 const code = document.querySelector<HTMLTextAreaElement>("#embed-code");
 code?.addEventListener("focus", () => code.select());
+
+let made: string | null = null;
+
+/** Safari opens a link marked "ar" in the room only where its first child is a picture. */
+async function openInRoom(url: string): Promise<void> {
+  const { usdzOf } = await import("./viewer/usdz");
+  made ??= URL.createObjectURL(await usdzOf(url));
+  const link = document.createElement("a");
+  link.rel = "ar";
+  link.href = made;
+  link.download = "model.usdz";
+  link.append(document.createElement("img"));
+  link.click();
+}
+
+function tell(text: string): void {
+  const said = document.getElementById("said");
+  if (!said) return;
+  said.hidden = false;
+  said.textContent = text;
+}
 
 /** iPhones take USDZ, made here from the GLB; Android's viewer takes the GLB itself. */
 const ar = document.querySelector<HTMLAnchorElement>("#ar");
@@ -51,17 +69,11 @@ if (ar) {
   const glb = ar.dataset["glb"]!;
   if (document.createElement("a").relList.supports?.("ar")) {
     ar.hidden = false;
-    ar.rel = "ar";
-    ar.addEventListener(
-      "click",
-      async (event) => {
-        if (ar.href.startsWith("blob:")) return;
-        event.preventDefault();
-        const { usdzOf } = await import("./viewer/usdz");
-        ar.href = URL.createObjectURL(await usdzOf(canvas?.dataset["glb"] ?? glb));
-        ar.click();
-      },
-    );
+    ar.href = glb; // a link without one is none to a keyboard
+    ar.addEventListener("click", (event) => {
+      event.preventDefault();
+      openInRoom(canvas?.dataset["glb"] ?? glb).catch(() => tell(t("The 3D model could not be loaded. Choose it again to retry.")));
+    });
   } else if (/android/i.test(navigator.userAgent)) {
     ar.hidden = false;
     const title = encodeURIComponent(ar.dataset["name"] ?? "");

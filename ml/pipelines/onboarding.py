@@ -17,6 +17,7 @@ import numpy as np
 
 from ml.errors import ShapelensError
 from ml.geometry.normals import merged_vertices
+from ml.mesh.compact import write_compact
 from ml.mesh.glb import write_glb
 from ml.mesh.limits import MeshLimits
 from ml.mesh.models import load_model
@@ -91,7 +92,7 @@ def onboard(
     job: OnboardJob, *, grid: ViewGrid = DEFAULT_GRID, limits: OnboardLimits | None = None
 ) -> OnboardedModel:
     """Write the model's directory: model.glb, mesh.npz, views.jpg, views.npz, thumbnail.jpg, original.zip
-    and facts.json. It appears whole or not at all. Raises BadMesh.
+    and facts.json; viewer.glb.gz where that is much lighter than model.glb. It appears whole or not at all. Raises BadMesh.
     """
     limits = limits or OnboardLimits()
     mesh, warnings = load_model(job.model, job.frame, limits=MeshLimits(max_faces=limits.faces))
@@ -102,6 +103,7 @@ def onboard(
     staged.mkdir(parents=True)
     try:
         write_glb(mesh, staged / "model.glb")
+        write_compact(staged / "model.glb", staged / "viewer.glb.gz")
         save_mesh(mesh, staged / "mesh.npz")
         save_views(views, staged)
         (staged / "thumbnail.jpg").write_bytes(encode_jpeg(thumbnail(scene)))

@@ -159,6 +159,19 @@ def test_the_address_may_say_anything(search, client: Client):
         assert client.get(f"{search.get_absolute_url()}?{said}").status_code == 200, said
 
 
+@pytest.mark.parametrize(("best", "is_near"), [(-0.05, True), (-0.3, True), (-0.31, False), (-0.9, False)])
+def test_what_is_near_is_called_similar_though_it_is_no_match(
+    search, client: Client, best: float, is_near: bool
+):
+    Search.objects.update(is_no_match=True)
+    SearchResult.objects.update(calibrated=-1.0)
+    SearchResult.objects.filter(rank=2).update(calibrated=best)
+    page = client.get(search.get_absolute_url()).content.decode()
+    assert ("Similar shapes" in page) == is_near
+    assert ("Nothing in this catalog is clearly it" in page) != is_near
+    assert "Add a second photo of it" in page  # what helps is told either way
+
+
 @pytest.mark.parametrize(
     ("license_text", "status"),
     [

@@ -54,6 +54,12 @@ def page(browser: Browser, running: Site) -> Iterator[Page]:
     assert not errors
 
 
+@pytest.fixture(scope="session")
+def answered(running: Site, photo: bytes) -> str:
+    """Id of a search that has ended, for tests that look at an answer and do not ask themselves."""
+    return str(running.answer(running.post_photo(photo)[1])["id"])
+
+
 @pytest.fixture
 def photo_file(photo: bytes, tmp_path: Path) -> Path:
     path = tmp_path / "armchair.jpg"

@@ -27,6 +27,14 @@ def _search(page: Page, photo: Path) -> str:
     return page.url.rstrip("/").rsplit("/", 1)[1]
 
 
+def _open(page: Page, found: str) -> str:
+    """An answer there is already, and its overlay; its id."""
+    page.goto(f"/s/{found}/")
+    expect(page.locator(".card").first).to_be_visible()
+    _wait_for_model(page)
+    return found
+
+
 def _wait_for_model(page: Page) -> None:
     expect(page.locator("#overlay")).to_have_attribute("data-model", re.compile(r"\d+"), timeout=60_000)
 
@@ -61,7 +69,15 @@ def _projected_box(site: Site, result: dict[str, Any]) -> np.ndarray:
 
 
 def test_the_model_stands_where_the_server_placed_it(page: Page, running: Site, photo_file: Path) -> None:
+    packed: list[str] = []
+    page.on(
+        "response",
+        lambda r: (
+            packed.append(r.header_value("content-encoding") or "") if r.url.endswith("viewer.glb") else None
+        ),
+    )
     search = running.get(f"/api/v1/searches/{_search(page, photo_file)}")
+    assert packed == ["gzip"]  # the lighter model is the one that is measured below
     first = search["results"][0]
     expected = _projected_box(running, first)
     for width in (1280, 700):
@@ -77,8 +93,8 @@ def test_the_model_stands_where_the_server_placed_it(page: Page, running: Site, 
         assert canvas == picture  # the canvas covers the photo exactly
 
 
-def test_orbit_leaves_the_pose_and_snap_back_returns(page: Page, photo_file: Path) -> None:
-    _search(page, photo_file)
+def test_orbit_leaves_the_pose_and_snap_back_returns(page: Page, answered: str) -> None:
+    _open(page, answered)
     rest, _ = _drawn_box(page)
     snap = page.get_by_role("button", name="Snap back")
     expect(snap).to_be_hidden()
@@ -102,8 +118,8 @@ def test_orbit_leaves_the_pose_and_snap_back_returns(page: Page, photo_file: Pat
     assert np.abs(_drawn_box(page)[0] - rest).max() <= 3
 
 
-def test_moving_the_box_searches_again(page: Page, running: Site, photo_file: Path) -> None:
-    first = _search(page, photo_file)
+def test_moving_the_box_searches_again(page: Page, running: Site, answered: str) -> None:
+    first = _open(page, answered)
     page.get_by_role("button", name="Box", exact=True).click()
     handle = page.locator(".handle.se").bounding_box()
     assert handle
@@ -131,8 +147,8 @@ def test_moving_the_box_searches_again(page: Page, running: Site, photo_file: Pa
     assert moved["box"][1] == pytest.approx(search["box"][1], abs=1.5)
 
 
-def test_a_reload_and_a_shared_address_show_the_same(page: Page, photo_file: Path) -> None:
-    _search(page, photo_file)
+def test_a_reload_and_a_shared_address_show_the_same(page: Page, answered: str) -> None:
+    _open(page, answered)
     name = page.locator("#detail-name").inner_text()
     page.reload()
     _wait_for_model(page)
@@ -180,14 +196,14 @@ def test_a_phone_has_no_sideways_scroll_and_works_in_the_dark(
 
 
 def test_on_a_phone_a_swipe_over_the_photo_scrolls_and_does_not_touch_the_box(
-    browser: Browser, running: Site, photo_file: Path
+    browser: Browser, running: Site, answered: str
 ) -> None:
     context = browser.new_context(
         viewport={"width": 390, "height": 640}, base_url=running.url, has_touch=True, is_mobile=True
     )
     page = context.new_page()
     page.set_default_timeout(60_000)
-    found = _search(page, photo_file)
+    found = _open(page, answered)
     page.get_by_role("button", name="Box", exact=True).click()
     page.evaluate("scrollTo(0, 0)")
     stage = page.locator("#boxes").bounding_box()

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.conftest import REPOSITORY, Site
-from tests.e2e.test_shopper import _drawn_box, _search, _wait_for_model
+from tests.e2e.test_shopper import _drawn_box, _open, _search, _wait_for_model
 
 pytestmark = pytest.mark.browser
 
@@ -74,8 +74,8 @@ def test_words_narrow_the_search_and_those_not_used_are_named(
     phone.screenshot(path=shots / "phone-results.png", full_page=True)
 
 
-def test_filters_and_sorting_stay_in_the_address(page: Page, photo_file: Path) -> None:
-    _search(page, photo_file)
+def test_filters_and_sorting_stay_in_the_address(page: Page, answered: str) -> None:
+    _open(page, answered)
     expect(page.locator(".card")).to_have_count(3)
     page.get_by_label("Sort").select_option("price")
     page.wait_for_url(re.compile("sort=price"))
@@ -106,9 +106,9 @@ def test_a_photo_that_could_not_be_sent_is_kept_and_sent_again(page: Page, photo
     expect(page.locator("#detail-name")).to_have_text("Thistle wing armchair")
 
 
-def test_products_are_there_before_their_poses(page: Page, running: Site, photo_file: Path) -> None:
+def test_products_are_there_before_their_poses(page: Page, running: Site, answered: str) -> None:
     """What the page shows while models are fitted, from the answer the server gives at that moment."""
-    _search(page, photo_file)
+    _open(page, answered)
     address = f"**/s/{_id(page)}/answer*"
 
     is_fitting = True
@@ -179,8 +179,8 @@ def test_the_model_is_placed_by_hand_and_that_is_kept(page: Page, running: Site,
     assert slid * saved["fx"] / saved["camera_from_model"][11] == pytest.approx(across, rel=0.05)
 
 
-def test_wireframe_and_swipe(page: Page, photo_file: Path) -> None:
-    _search(page, photo_file)
+def test_wireframe_and_swipe(page: Page, answered: str) -> None:
+    _open(page, answered)
     painted = (
         "() => { const c = document.createElement('canvas'); const o = document.getElementById('overlay');"
         " c.width = o.width; c.height = o.height; const x = c.getContext('2d'); x.drawImage(o, 0, 0);"
@@ -337,13 +337,13 @@ def test_the_first_page_is_light_and_asks_no_other_host(page: Page, running: Sit
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Browser, running: Site, photo_file: Path, scheme: str) -> None:
+def test_axe_finds_nothing_serious(browser: Browser, running: Site, answered: str, scheme: str) -> None:
     assert AXE.exists(), "axe-core is not installed: run make test"
     context = _phone(browser, running, color_scheme=scheme)
     page = context.new_page()
     page.set_default_timeout(60_000)
     [bunk] = running.get("/api/v1/products?q=bunk")["products"]
-    found = _search(page, photo_file)
+    found = _open(page, answered)
     serious = {"results": _axe(page)}
     page.locator("#show-box").click()
     serious["box"] = _axe(page)

@@ -33,7 +33,7 @@ def test_what_was_lost_is_restored(site: Site, tmp_path: Path, photo: bytes) -> 
     assert before["state"] == "done"
     assert "every byte was read again" in site.manage("backup", str(copy))
     assert "workers run" in _refused(site, "restore", str(copy))
-    site.stop()
+    site.stop(patience=15)  # a worker says goodbye: none may run while things are restored
     site.processes.clear()
     for name in ("assets", "photos", "index", "icons", "secret_key"):
         path = data / name

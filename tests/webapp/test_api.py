@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import zlib
 
 import pytest
+import requests
 from PIL import Image
 
 from tests.conftest import Site
@@ -155,11 +157,43 @@ def test_products_and_samples_are_listed(running: Site) -> None:
     assert _picture(running, samples[0]["url"]).size == (samples[0]["width"], samples[0]["height"])
 
 
+def test_a_products_page_shows_what_looks_like_it_by_the_index(running: Site) -> None:
+    [chair] = running.get("/api/v1/products?q=wing")["products"]
+    for _ in range(2):  # found, and then remembered
+        page = _bytes(running, chair["url"]).decode()
+        section = page.partition('id="alike"')[2].partition("</section>")[0]
+        names = re.findall(r'class="card-name">([^<]+)<', section)
+        assert len(names) == 3  # all that are offered, but itself
+        assert chair["name"] not in names
+        assert "shelf" in names[-1].casefold()
+
+
 def test_a_model_has_no_other_files(running: Site) -> None:
     [found] = running.get("/api/v1/products?q=bunk")["products"]
     folder = found["glb_url"].rsplit("/", 1)[0]
     for name in ("mesh.npz", "../../db.sqlite3", "views/9999.jpg", "views/-1.jpg"):
         assert running.get(f"{folder}/{name}") is None
+
+
+def test_the_viewers_model_is_lighter_and_the_download_stays_whole(running: Site) -> None:
+    [bunk] = running.get("/api/v1/products?q=bunk")["products"]
+    folder = running.url + bunk["glb_url"].rsplit("/", 1)[0]
+    whole = requests.get(f"{folder}/model.glb", timeout=30)
+    light = requests.get(f"{folder}/viewer.glb", timeout=30)  # says itself that it takes gzip
+    plain = requests.get(f"{folder}/viewer.glb", headers={"Accept-Encoding": "identity"}, timeout=30)
+
+    assert light.headers["Content-Encoding"] == "gzip"
+    assert all("Accept-Encoding" in answer.headers["Vary"] for answer in (light, plain))
+    assert light.headers["Content-Type"] == "model/gltf-binary"
+    assert int(light.headers["Content-Length"]) < 0.4 * len(whole.content)
+    assert int(light.headers["X-File-Size"]) == len(light.content)
+    assert b"KHR_mesh_quantization" in light.content
+    assert b"KHR_mesh_quantization" not in whole.content
+    assert plain.content == whole.content
+
+    [shelf] = running.get("/api/v1/products?q=shelf")["products"]  # too light to be made lighter
+    folder = running.url + shelf["glb_url"].rsplit("/", 1)[0]
+    assert "Content-Encoding" not in requests.head(f"{folder}/viewer.glb", timeout=30).headers
 
 
 def _bytes(site: Site, path: str) -> bytes:

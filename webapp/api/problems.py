@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import get_language, gettext
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -39,7 +40,9 @@ class TooMany(HttpError):
     """More requests than an address may send. seconds: until it may again."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(429, f"too many searches from your address; wait {seconds} seconds")
+        super().__init__(
+            429, gettext("too many searches from your address; wait %(n)s seconds") % {"n": seconds}
+        )
         self.seconds = seconds
 
 
@@ -76,7 +79,10 @@ def add_handlers(api: NinjaAPI) -> None:
     def _invalid(_: HttpRequest, error: ValidationError) -> HttpResponse:
         first = error.errors[0]
         place = ".".join(str(part) for part in first.get("loc", ())[1:]) or "the request"
-        return problem(422, f"{place}: {first.get('msg', 'is not valid')}", "invalid", errors=error.errors)
+        detail = f"{place}: {first.get('msg', 'is not valid')}"
+        if not (get_language() or "en").startswith("en"):  # the library's own sentence is English
+            detail = gettext("%(field)s is not valid") % {"field": place}
+        return problem(422, detail, "invalid", errors=error.errors)
 
     @api.exception_handler(AuthenticationError)
     def _unknown(_: HttpRequest, error: AuthenticationError) -> HttpResponse:
@@ -97,4 +103,4 @@ def add_handlers(api: NinjaAPI) -> None:
 
     @api.exception_handler(Http404)
     def _missing(_: HttpRequest, error: Http404) -> HttpResponse:
-        return problem(404, str(error) or "there is nothing at this address", "not_found")
+        return problem(404, str(error) or gettext("there is nothing at this address"), "not_found")

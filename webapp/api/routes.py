@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import Http404, HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext
 from ninja import File, Form, Header
 from ninja.files import UploadedFile
 
@@ -69,10 +70,16 @@ def submit(
     """
     _limit(request)
     if len(photo) > settings.UPLOAD_PHOTOS:
-        raise BadPhoto(f"{len(photo)} photos; send at most {settings.UPLOAD_PHOTOS} of the same object")
+        raise BadPhoto(
+            gettext("%(n)s photos; send at most %(most)s of the same object")
+            % {"n": len(photo), "most": settings.UPLOAD_PHOTOS}
+        )
     sent = [uploads.read_photo(file) for file in photo] or [_sample(sample)]
     if len(box) > len(sent):
-        raise BadBox(f"{len(box)} boxes for {len(sent)} photos; send one box a photo, in their order")
+        raise BadBox(
+            gettext("%(boxes)s boxes for %(n)s photos; send one box a photo, in their order")
+            % {"boxes": len(box), "n": len(sent)}
+        )
     asked = [_asked(text) for text in box] or [Asked()]
     found = searching.request_search(
         sent, asked, tau=tau, words=words, key=idempotency_key, callback_url=callback_url
@@ -175,7 +182,7 @@ def products(request: HttpRequest, page: int = 1, q: str = "", category: str = "
 def product(request: HttpRequest, pk: int) -> Any:
     row = selectors.shown_products().filter(pk=pk).first()
     if row is None:
-        raise Http404(f"there is no product {pk}")
+        raise Http404(gettext("there is no such product; it may have been withdrawn"))
     return selectors.product_fields(row)
 
 
@@ -191,7 +198,7 @@ def _limit(request: HttpRequest) -> None:
 def _search(uuid: UUID) -> Search:
     found = selectors.search_by_uuid(uuid)
     if found is None:
-        raise Http404("there is no such search; it may have been deleted")
+        raise Http404(gettext("there is no such search; it may have been deleted"))
     return found
 
 
@@ -207,10 +214,13 @@ def _submitted(search: Search) -> dict[str, str | None]:
 
 def _sample(name: str) -> SentPhoto:
     if not name:
-        raise BadPhoto("no photo was sent; attach one as the field `photo`, or name a sample")
+        raise BadPhoto(gettext("no photo was sent; attach one as the field `photo`, or name a sample"))
     path = selectors.sample_file(name)
     if path is None:
-        raise BadPhoto(f"there is no sample photo {name!r}; GET /api/v1/samples lists them")
+        raise BadPhoto(
+            gettext("there is no sample photo %(name)s; GET /api/v1/samples lists them")
+            % {"name": repr(name)}
+        )
     return uploads.sample_photo(path, name)
 
 
@@ -226,5 +236,8 @@ def _edges(parts: list[str]) -> list[float]:
     except ValueError:
         edges = []
     if len(edges) != 4 or not all(map(math.isfinite, edges)):
-        raise BadBox(f"the box {','.join(parts)[:80]!r} is not four numbers; give x0,y0,x1,y1 in pixels")
+        raise BadBox(
+            gettext("the box %(box)s is not four numbers; give x0,y0,x1,y1 in pixels")
+            % {"box": repr(",".join(parts)[:80])}
+        )
     return edges

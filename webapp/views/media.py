@@ -9,8 +9,9 @@ from pathlib import Path
 from uuid import UUID
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
-from django.utils.cache import get_conditional_response
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.http import http_date, quote_etag
+from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from catalog import selectors, storage
@@ -22,6 +23,7 @@ mimetypes.add_type("model/gltf-binary", ".glb")
 _FOREVER = "public, max-age=31536000, immutable"
 _VIEW = re.compile(r"views/(\d{1,4})\.jpg")
 _ORIGINAL = "original.zip"
+_VIEWER = "viewer.glb"
 _PLAIN = {"model.glb", "thumbnail.jpg", "views.jpg"}
 
 
@@ -30,11 +32,13 @@ def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponse
     try:
         folder = storage.asset_directory(asset_hash)
     except ValueError as error:
-        raise Http404("there is no such model") from error
+        raise Http404(gettext("there is no such model")) from error
+    if name == _VIEWER:
+        return _viewer_model(request, folder)
     view = _VIEW.fullmatch(name)
     path = _view(folder, asset_hash, int(view[1])) if view else folder / name
     if not view and name not in _PLAIN and not (name == _ORIGINAL and selectors.is_open(asset_hash)):
-        raise Http404("there is no such file of a model")
+        raise Http404(gettext("there is no such file of a model"))
     return _file(request, path, _FOREVER)
 
 
@@ -42,7 +46,7 @@ def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponse
 def photo(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     path = selectors.stored_photo(uuid)
     if path is None:
-        raise Http404("there is no such photo; it may have been deleted")
+        raise Http404(gettext("there is no such photo; it may have been deleted"))
     return _file(request, path, "private, max-age=86400")
 
 
@@ -53,7 +57,7 @@ def shared_photo(request: HttpRequest, token: str) -> HttpResponseBase:
     row = share and share.search.photos.select_related("photo").filter(position=share.photo_index).first()
     path = selectors.stored_photo(row.photo.uuid) if row else None
     if path is None:
-        raise Http404("this link has expired or was deleted")
+        raise Http404(gettext("this link has expired or was deleted"))
     return _file(path, "private, no-store")
 
 
@@ -61,7 +65,7 @@ def shared_photo(request: HttpRequest, token: str) -> HttpResponseBase:
 def sample(request: HttpRequest, name: str) -> HttpResponseBase:
     path = selectors.sample_file(name)
     if path is None:
-        raise Http404("there is no such sample photo")
+        raise Http404(gettext("there is no such sample photo"))
     return _file(request, path, "public, max-age=3600")
 
 
@@ -70,7 +74,7 @@ def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
     try:
         handle = path.open("rb")
     except OSError as error:
-        raise Http404("the file is not there") from error
+        raise Http404(gettext("the file is not there")) from error
     stat = os.fstat(handle.fileno())
     etag, changed = quote_etag(f"{stat.st_mtime_ns:x}-{stat.st_size:x}"), int(stat.st_mtime)
     response: HttpResponseBase = FileResponse(handle)
@@ -84,12 +88,27 @@ def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
     return response
 
 
+def _viewer_model(request: HttpRequest, folder: Path) -> HttpResponseBase:
+    """The model as light as it was made; whole for a model without a lighter file, or a client without gzip."""
+    packed = folder / f"{_VIEWER}.gz"
+    is_packed = packed.exists() and "gzip" in request.headers.get("Accept-Encoding", "")
+    response = _file(request, packed if is_packed else folder / "model.glb", _FOREVER)
+    response["Content-Type"] = "model/gltf-binary"
+    patch_vary_headers(response, ["Accept-Encoding"])
+    if is_packed:
+        response["Content-Encoding"] = "gzip"
+        with packed.open("rb") as file:
+            file.seek(-4, os.SEEK_END)  # gzip ends with the length of what it holds
+            response["X-File-Size"] = str(int.from_bytes(file.read(4), "little"))  # three.js: share loaded
+    return response
+
+
 def _view(folder: Path, asset_hash: str, k: int) -> Path:
     """View k in its true proportions, cut from the sheet the first time."""
     made = storage.cached_views(asset_hash) / f"{k}.jpg"
     if not made.exists():
         picture = selectors.view_picture(folder, k)
         if picture is None:
-            raise Http404("there is no such view")
+            raise Http404(gettext("there is no such view"))
         storage.write_atomically(made, picture)
     return made

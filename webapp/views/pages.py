@@ -71,9 +71,13 @@ def product(request: HttpRequest, pk: int, slug: str) -> HttpResponse:
         return redirect(row, permanent=True)
     fields = selectors.product_fields(row)
     step = max(1, -(-len(fields["view_urls"]) // _SHOWN_VIEWS))
+    alike = shopping.look_alikes(row)
     context = {
         "product": fields | {"shown_views": fields["view_urls"][::step]},
-        "similar": [selectors.product_fields(other) for other in shopping.similar_products(row)],
+        "alike": [selectors.product_fields(other) for other in alike],
+        "similar": [
+            selectors.product_fields(other) for other in shopping.similar_products(row) if other not in alike
+        ],
         "embed_url": request.build_absolute_uri(f"/embed/{pk}/"),
         "original_url": selectors.asset_url(row.asset.hash, "original.zip")
         if row.asset and row.is_open
@@ -104,7 +108,7 @@ def share(request: HttpRequest, token: str) -> HttpResponse:
         "product": selectors.product_fields(found.product),
         "width": photo.width,
         "height": photo.height,
-        "data": {"pose": result.pose, "glb_url": selectors.asset_url(result.asset.hash, "model.glb")},
+        "data": {"pose": result.pose, "glb_url": selectors.asset_url(result.asset.hash, "viewer.glb")},
     }
     response = render(request, "share.html", context)
     response["X-Robots-Tag"] = "noindex"
