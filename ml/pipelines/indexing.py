@@ -25,8 +25,9 @@ from ml.protocols import EmbedderInfo, Features
 from ml.render.shading import RENDERER_FINGERPRINT
 from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
-from ml.search.calibration import ESTIMATOR, FALSE_ACCEPTS, TAIL, fit_calibration, no_match_threshold
+from ml.search.calibration import ESTIMATOR, TAIL, fit_calibration
 from ml.search.config import SearchConfig
+from ml.search.decision import FALSE_ACCEPTS, fit_no_match
 from ml.search.generation import (
     ROWS_BYTES,
     camera_to_row,
@@ -369,7 +370,8 @@ def _calibrate(
     tell("calibrating", 1, 2)
     folder = source.absent or source.backgrounds
     absent, absent_from = describe(source.absent_patches, source.seed + 1, folder)
-    threshold = no_match_threshold(cast("FloatArray", vectors), fitted.lines, absent)
+    products = np.load(staged / "model_ids.npy")
+    rule = fit_no_match(cast("FloatArray", vectors), fitted.lines, products, absent)
     tell("calibrating", 2, 2)
     calibration = {
         "estimator": ESTIMATOR,
@@ -380,7 +382,7 @@ def _calibrate(
         "seed": source.seed,
     }
     no_match = {
-        "threshold": threshold,
+        **rule.to_json(),
         "false_accepts": FALSE_ACCEPTS,
         "patches": len(absent),
         "source": absent_from,

@@ -154,13 +154,17 @@ class Searcher:
             matches = self._matches(
                 ranking, searched, used, len(ranking.products) if why_top is None else why_top
             )
-        best = max(float(photo.scored.calibrated.max()) for photo in searched)
+        rule = self.library.manifest.no_match_rule
+        best = max(
+            rule.evidence(photo.scored.calibrated, photo.scored.cosines, photo.scored.products)
+            for photo in searched
+        )
         answer = SearchAnswer(
             queries=tuple(infos),
             matches=tuple(matches),
             tau_used=min(photo.scored.tau for photo in searched),
             widened=any(photo.scored.is_widened for photo in searched),
-            no_match=best < self.library.manifest.no_match_threshold,
+            no_match=best < rule.threshold,
             seconds=clock,
             best=best,
         )

@@ -78,8 +78,8 @@ class Match:
 class SearchAnswer:
     """matches   best first, one a product; empty only where the index holds no live view
     tau_used  the widest factor any photo needed
-    no_match  no photo's best calibrated score over all views reaches the index's threshold
-    best      that score; None where no view was searched
+    no_match  no photo's evidence reaches the index's threshold (`ml.search.decision`)
+    best      the most evidence of a photo, in calibrated scores; None where no view was searched
     seconds   by stage: looking = detect + embed, matching = search + rerank, fitting
     """
 

@@ -9,7 +9,6 @@ views: of those it leaves one in 10,000 above.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +17,11 @@ import torch
 
 from ml.types import FloatArray
 
-__all__ = ["ESTIMATOR", "Calibration", "fit_calibration", "no_match_threshold"]
+__all__ = ["ESTIMATOR", "TAIL", "Calibration", "fit_calibration"]
 
 ESTIMATOR = "95th percentile + factor * mean excess, per view; factor cross-fitted, pooled over views"
 TAIL = 0.05  # share of the patches that lie over the edge
 TARGET = 1e-4  # false alarms a patch and view, at calibrated score 0
-FALSE_ACCEPTS = 0.01  # of queries with nothing to find, at the no-match threshold
 LEAST_PATCHES = 200  # ten over the edge are the least a mean excess can be read from
 _BLOCK = 2048  # views scored at a time
 _POOLED = 2000  # views the shared factor is read off
@@ -87,21 +85,3 @@ def _shared_factor(vectors: FloatArray, columns: torch.Tensor) -> float:
         values = torch.cat(pooled)
         beyond = max(1, round(TARGET * len(values)))
         return max(float(torch.topk(values, beyond).values[-1]), 0.0)
-
-
-def no_match_threshold(vectors: FloatArray, lines: FloatArray, absent: FloatArray) -> float:
-    """The calibrated score that 1% of queries reach which have nothing to find.
-
-    absent (m, d): descriptors of such queries; each is scored by its best view of all. Patches that
-    `fit_calibration` saw must not be among them.
-    """
-    best = torch.full((len(absent),), -math.inf)
-    columns = torch.from_numpy(np.ascontiguousarray(absent, dtype=np.float32)).T
-    with torch.inference_mode():
-        for start in range(0, len(vectors), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            rows = torch.from_numpy(np.array(vectors[block], dtype=np.float32))
-            line = torch.from_numpy(np.array(lines[block], dtype=np.float32))
-            scores = (rows @ columns) * line[:, :1] + line[:, 1:]
-            best = torch.maximum(best, scores.amax(dim=0))
-    return float(np.quantile(best.numpy(), 1.0 - FALSE_ACCEPTS))

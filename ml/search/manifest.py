@@ -12,6 +12,7 @@ from typing import Any
 
 from ml.errors import GenerationCorrupt
 from ml.search.config import SearchConfig
+from ml.search.decision import NoMatchRule
 
 __all__ = ["MANIFEST", "FileDigest", "Manifest", "digest_of", "read_manifest", "write_manifest"]
 
@@ -57,8 +58,8 @@ class Manifest:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def no_match_threshold(self) -> float:
-        return float(self.no_match["threshold"])
+    def no_match_rule(self) -> NoMatchRule:
+        return NoMatchRule.from_json(self.no_match)
 
 
 def digest_of(path: Path) -> FileDigest:

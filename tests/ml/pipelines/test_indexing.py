@@ -58,7 +58,7 @@ def test_the_manifest_says_what_made_it(generation, entries):
     assert manifest.grid[13] == (30.0, 20.0)
     assert set(manifest.files) == {path.name for path in generation.iterdir()} - {MANIFEST}
     assert verify_generation(generation) == manifest
-    assert -1 < manifest.no_match_threshold < 5
+    assert -1 < manifest.no_match_rule.threshold < 5
 
 
 def test_background_is_calibrated_to_minus_one(generation, tmp_path):
