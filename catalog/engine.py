@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 _lock = threading.Lock()
-_opened: tuple[int, Searcher] | None = None
+_opened: tuple[tuple[Path, ...], Searcher] | None = None
 
 
 # ---- names ------------------------------------------------------------------------------
@@ -220,8 +220,7 @@ def query(photo: Photo, box: Sequence[float] | None) -> PhotoQuery:
 
 
 def search(
-    generation_id: int,
-    folder: Path,
+    folders: Sequence[Path],
     queries: Sequence[PhotoQuery],
     *,
     tau: float,
@@ -232,7 +231,8 @@ def search(
     on_matches: Callable[[SearchAnswer], None] | None = None,
     pose_top: int = 5,
 ) -> SearchAnswer:
-    searcher = _searcher(generation_id, folder)
+    """folders: a generation's, and those of what was added to it since."""
+    searcher = _searcher(folders)
     return searcher.search(
         queries,
         tau=tau,
@@ -269,14 +269,14 @@ def most_alike(folder: Path, model_id: int, *, top: int) -> list[tuple[int, floa
     return found(open_generation(folder), model_id, top=top)
 
 
-def warm(generation_id: int, folder: Path) -> None:
+def warm(folders: Sequence[Path]) -> None:
     """Load the network and the index, so that the first search is as fast as the next."""
     import numpy as np
 
     from ml.types import Photo
 
     photo = Photo(np.full((64, 64, 3), 128, np.uint8))
-    searcher = _searcher(generation_id, folder)
+    searcher = _searcher(folders)
     searcher.search([query(photo, (8, 8, 56, 56))], tau=0.9, top=1, model_directory=None)
 
 
@@ -289,12 +289,12 @@ def reset() -> None:
     view_grid.cache_clear()
 
 
-def _searcher(generation_id: int, folder: Path) -> Searcher:
-    """One opened index a process, replaced when another generation is asked for."""
+def _searcher(folders: Sequence[Path]) -> Searcher:
+    """One opened index a process, replaced when another generation is asked for, or one with additions."""
     global _opened
     from ml.pipelines.searching import Searcher
 
     with _lock:
-        if _opened is None or _opened[0] != generation_id:
-            _opened = (generation_id, Searcher.open(folder))
+        if _opened is None or _opened[0] != tuple(folders):
+            _opened = (tuple(folders), Searcher.open(folders[0], appended=folders[1:]))
         return _opened[1]

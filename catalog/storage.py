@@ -25,6 +25,7 @@ from catalog.errors import StorageFull
 __all__ = [
     "FULL",
     "NO_ROOM",
+    "addition_directory",
     "asset_directory",
     "assets_root",
     "cache_file",
@@ -88,6 +89,11 @@ def asset_directory(asset_hash: str) -> Path:
 
 def generation_directory(generation_id: int) -> Path:
     return index_root() / str(int(generation_id))
+
+
+def addition_directory(generation_id: int) -> Path:
+    """A new one, beside the generation's own."""
+    return index_root() / f"{int(generation_id)}+{uuid.uuid4().hex[:12]}"
 
 
 def import_directory(run_id: int) -> Path:

@@ -41,7 +41,7 @@ def warm_up(**_: Any) -> None:
     started = time.monotonic()
     try:
         generation = indexing.active_generation()
-        engine.warm(generation.pk, indexing.folder(generation))
+        engine.warm(indexing.folders(generation))
     except (ShapelensError, OSError) as error:  # the searches will say it to whoever asks
         log.warning("nothing to warm up with: %s", error)
     else:

@@ -41,7 +41,15 @@ class IndexGeneration(Leased):
     error = models.TextField(blank=True)
     is_activated_when_ready = models.BooleanField(default=True)
     activation_asked_at = models.DateTimeField(null=True, blank=True, editable=False)
-    assets = models.ManyToManyField(Asset, related_name="generations", blank=True)
+    assets = models.ManyToManyField(
+        Asset, related_name="generations", blank=True, help_text="All that is searched, additions as well."
+    )
+    additions = models.JSONField(
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="Folders under the data folder: views added since, searched together with its own.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

@@ -131,8 +131,7 @@ def _answers(
     for number, search in enumerate(searches, start=1):
         try:
             answer = engine.search(
-                generation.pk,
-                indexing.folder(generation),
+                indexing.folders(generation),
                 _queries(search),
                 tau=side.tau,
                 top=TOP,

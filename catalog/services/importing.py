@@ -291,10 +291,19 @@ def run_import(run_id: int, *, on_progress: Progress | None = None, is_waiting_r
         else:
             _end(lease, State.FOUND if run.is_preview else State.DONE, "")
             if run.builds_index and not run.is_preview:
-                indexing.request_build(is_enqueued=True)
+                _let_be_found(run)
         finally:
             storage.remove_tree(storage.import_directory(run_id))
     _enqueue_next()
+
+
+def _let_be_found(run: ImportRun) -> None:
+    """At once where they are few, and by a rebuild; the first is a favor, and its failure costs only the wait."""
+    try:
+        indexing.add_ready()
+    except (ShapelensError, OSError) as error:
+        log.warning("what import %s brought is found after the rebuild: %s", run.pk, error)
+    indexing.request_build(is_enqueued=True)
 
 
 def _silent(run: ImportRun, item: ImportItem | None) -> None:

@@ -29,9 +29,11 @@ __all__ = [
     "IndexReport",
     "activate",
     "active_generation",
+    "add_ready",
     "assets_to_index",
     "check",
     "folder",
+    "folders",
     "generation_before",
     "request_build",
     "rollback",
@@ -44,6 +46,7 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
 PROGRESS_SECONDS = 0.5  # between two writes of the progress
+MOST_ADDED = 200  # models: as many as are described and written within seconds
 
 Status = IndexGeneration.Status
 Progress = Callable[[str, int, int], None]
@@ -61,6 +64,12 @@ class IndexReport:
 
 def folder(generation: IndexGeneration) -> Path:
     return Path(settings.SHAPELENS_DATA) / generation.path
+
+
+def folders(generation: IndexGeneration) -> list[Path]:
+    """Its own, then those of what was added to it since."""
+    data = Path(settings.SHAPELENS_DATA)
+    return [folder(generation), *(data / path for path in generation.additions)]
 
 
 def active_generation() -> IndexGeneration:
@@ -182,6 +191,36 @@ def _build(generation: IndexGeneration, lease: leases.Lease, progress: Progress 
             _point_at(generation)
 
 
+def add_ready() -> int:
+    """Let models that are ready and in no index be found at once, beside the active one; a rebuild folds them in.
+
+    Returns how many. None where nothing serves yet, where another embedder made what does, or where more wait
+    than a small generation is for: those wait for the rebuild.
+    """
+    try:
+        generation = active_generation()
+    except NoIndex:
+        return 0
+    served = generation.assets.values("pk")
+    ready = assets_to_index(generation.catalog).filter(renderer=engine.renderer_fingerprint())
+    waiting = list(ready.exclude(pk__in=served)[: MOST_ADDED + 1])
+    if not 0 < len(waiting) <= MOST_ADDED or not engine.is_current(folder(generation)):
+        return 0
+    out = storage.addition_directory(generation.pk)
+    entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in waiting]
+    engine.build_generation(entries, out, progress=_untold)
+    with transaction.atomic():
+        row = IndexGeneration.objects.select_for_update().get(pk=generation.pk)
+        row.additions = [*row.additions, str(out.relative_to(settings.SHAPELENS_DATA))]
+        row.save(update_fields=["additions"])
+        row.assets.add(*waiting)
+    return len(waiting)
+
+
+def _untold(stage: str, done: int, total: int) -> None:
+    """A few models take a moment: no progress is shown."""
+
+
 def _refuse_other_renderer(assets: list[Asset]) -> None:
     renderer = engine.renderer_fingerprint()
     stale = [asset.pk for asset in assets if asset.renderer != renderer]
@@ -240,6 +279,7 @@ def activate(generation_id: int) -> IndexGeneration:
     except GenerationCorrupt as error:
         _withdraw(generation, str(error))
         raise
+    _drop_damaged_additions(generation)
     with transaction.atomic():
         if not IndexGeneration.objects.filter(pk=generation_id, status=Status.READY).exists():
             raise NotPossible(f"index {generation_id} was retired meanwhile; choose another")
@@ -250,6 +290,7 @@ def activate(generation_id: int) -> IndexGeneration:
 def step_back(damaged: IndexGeneration, reason: str) -> None:
     """A generation whose files were damaged while it served: the newest sound one answers in its place, and
     one is built anew. Does nothing where the files are sound."""
+    _drop_damaged_additions(damaged)
     try:
         engine.verify_generation(folder(damaged))
         return
@@ -266,6 +307,21 @@ def step_back(damaged: IndexGeneration, reason: str) -> None:
             log.warning("index %s answers instead of %s", generation.pk, damaged.pk)
             break
     request_build(catalog=damaged.catalog, is_enqueued=True)
+
+
+def _drop_damaged_additions(generation: IndexGeneration) -> None:
+    """What they held is left out until the rebuild that is asked for."""
+    sound = []
+    for path in generation.additions:
+        try:
+            engine.verify_generation(Path(settings.SHAPELENS_DATA) / path)
+        except GenerationCorrupt as error:
+            log.error("what was added to index %s is damaged: %s", generation.pk, error)
+        else:
+            sound.append(path)
+    if len(sound) < len(generation.additions):
+        IndexGeneration.objects.filter(pk=generation.pk).update(additions=sound)
+        request_build(catalog=generation.catalog, is_enqueued=True)
 
 
 def _withdraw(generation: IndexGeneration, reason: str) -> None:
@@ -295,7 +351,7 @@ def generation_before() -> IndexGeneration:
 def check() -> IndexReport:
     """Verify what is being served. Raises NoIndex, GenerationCorrupt or GenerationMismatch."""
     generation = active_generation()
-    manifest = engine.verify_generation(folder(generation))
+    manifest, *_ = [engine.verify_generation(path) for path in folders(generation)]
     indexed = set(generation.assets.values_list("pk", flat=True))
     wanted = set(assets_to_index(generation.catalog).values_list("pk", flat=True))
     return IndexReport(generation, manifest, waiting=len(wanted - indexed), withdrawn=len(indexed - wanted))

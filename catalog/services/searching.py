@@ -310,8 +310,7 @@ def _matched(
     if kept is not None:
         withdrawn |= frozenset(hashes) - kept
     answer = engine.search(
-        generation.pk,
-        indexing.folder(generation),
+        indexing.folders(generation),
         queries,
         tau=search.tau,
         top=TOP,

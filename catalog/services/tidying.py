@@ -36,7 +36,8 @@ def _check_index() -> None:
     """Disks lie: what serves is read again, byte by byte."""
     try:
         active = indexing.active_generation()
-        engine.verify_generation(indexing.folder(active))
+        for folder in indexing.folders(active):
+            engine.verify_generation(folder)
     except NoIndex:
         return
     except GenerationCorrupt as error:
@@ -70,12 +71,11 @@ def _old_feeds() -> int:
 
 def _orphans() -> int:
     """Folders without a row. A row always comes after its folder, so only old folders count."""
-    generations = {
-        str(pk)
-        for pk in IndexGeneration.objects.exclude(
-            status__in=[IndexGeneration.Status.RETIRED, IndexGeneration.Status.FAILED]
-        ).values_list("pk", flat=True)
-    }
+    kept = IndexGeneration.objects.exclude(
+        status__in=[IndexGeneration.Status.RETIRED, IndexGeneration.Status.FAILED]
+    )
+    generations = {str(pk) for pk in kept.values_list("pk", flat=True)}
+    generations |= {Path(path).name for paths in kept.values_list("additions", flat=True) for path in paths}
     running = ImportRun.objects.filter(state__in=[ImportRun.State.QUEUED, ImportRun.State.RUNNING])
     imports = {str(pk) for pk in running.values_list("pk", flat=True)}
     removed = _remove_unknown(storage.index_root().iterdir(), generations)

@@ -56,8 +56,7 @@ def _answer(paths: list[Path], box: str, tau: float, top: int) -> dict[str, Any]
         queries.append(engine.query(photo, asked))
     hashes = dict(generation.assets.values_list("pk", "hash"))
     answer = engine.search(
-        generation.pk,
-        indexing.folder(generation),
+        indexing.folders(generation),
         queries,
         tau=tau,
         top=top,
