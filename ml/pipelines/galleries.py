@@ -17,6 +17,7 @@ from ml.pipelines.onboarding import OnboardJob, onboard_many
 from ml.pipelines.progress import Progress, silent
 from ml.render.shading import RENDERER_FINGERPRINT
 from ml.render.views import DEFAULT_GRID
+from ml.search.decision import RULE
 from ml.search.generation import open_generation
 from ml.search.manifest import Manifest
 from ml.types import ModelFile
@@ -203,6 +204,7 @@ def _generation_name(entries: Sequence[GenerationEntry], options: IndexOptions) 
         registry.adapter(options.adapter).fingerprint,
         RENDERER_FINGERPRINT,
         repr(options.calibration),
+        RULE,
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return f"{options.embedder}-{digest}"

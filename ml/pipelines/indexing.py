@@ -27,7 +27,7 @@ from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
 from ml.search.calibration import ESTIMATOR, TAIL, fit_calibration
 from ml.search.config import SearchConfig
-from ml.search.decision import FALSE_ACCEPTS, fit_no_match
+from ml.search.decision import FALSE_ACCEPTS, RULE, fit_no_match
 from ml.search.generation import (
     ROWS_BYTES,
     camera_to_row,
@@ -383,6 +383,7 @@ def _calibrate(
     }
     no_match = {
         **rule.to_json(),
+        "rule": RULE,
         "false_accepts": FALSE_ACCEPTS,
         "patches": len(absent),
         "source": absent_from,

@@ -19,8 +19,9 @@ import torch
 
 from ml.types import FloatArray, IntArray
 
-__all__ = ["FALSE_ACCEPTS", "LEAST_PRODUCTS", "NoMatchRule", "fit_no_match", "standing_out"]
+__all__ = ["FALSE_ACCEPTS", "LEAST_PRODUCTS", "RULE", "NoMatchRule", "fit_no_match", "standing_out"]
 
+RULE = "calibrated or standing out, half of the false accepts each"
 FALSE_ACCEPTS = 0.01  # of queries with nothing to find; half of them by each of the two
 LEAST_PRODUCTS = 8  # compared; of fewer a median says nothing
 _BLOCK = 2048  # views scored at a time
