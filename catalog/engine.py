@@ -230,6 +230,7 @@ def search(
     on_stage: Callable[[str], None] | None = None,
     on_matches: Callable[[SearchAnswer], None] | None = None,
     pose_top: int = 5,
+    why_top: int | None = None,
 ) -> SearchAnswer:
     """folders: a generation's, and those of what was added to it since."""
     searcher = _searcher(folders)
@@ -242,6 +243,7 @@ def search(
         on_stage=on_stage,
         on_matches=on_matches,
         pose_top=pose_top,
+        why_top=why_top,
     )
 
 
