@@ -1,7 +1,7 @@
 """Whole Sweet Home 3D libraries through the browser, with the worker killed in the middle, and every model
 accounted for; then the same with twelve files broken on purpose, each named with its reason in the page.
 
-A small library made here stands for them, broken. Five real ones take hours, so they come only where
+A small library made here stands for them, broken. Five real ones take a quarter of an hour, so they come only where
 SHAPELENS_LIBRARIES names the folder with the .sh3f files:
 
     SHAPELENS_LIBRARIES=/usr/share/sweethome3d/furniture pytest tests/e2e/test_staff_libraries.py -s
