@@ -151,9 +151,7 @@ class Searcher:
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
             ranking = fuse_photos([photo.best for photo in searched], top)
-            matches = self._matches(
-                ranking, searched, used, len(ranking.products) if why_top is None else why_top
-            )
+            matches = self._matches(ranking, searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
             rule.evidence(photo.scored.calibrated, photo.scored.cosines, photo.scored.products)
@@ -273,11 +271,11 @@ class Searcher:
         return blend(ranked, shortlist, by_cell, config.cell_weight)
 
     def _matches(
-        self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int], why_top: int
+        self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int], why_top: int | None
     ) -> list[Match]:
         matches: list[Match] = []
         for product, total, rows in zip(ranking.products, ranking.scores, ranking.rows, strict=True):
-            is_explained = len(matches) < why_top
+            is_explained = why_top is None or len(matches) < why_top
             views = tuple(
                 self._photo_view(photo, int(row), index)
                 for photo, row, index in zip(searched, rows, used, strict=True)

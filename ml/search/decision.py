@@ -48,8 +48,9 @@ class NoMatchRule:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> NoMatchRule:
-        """An index of a release before this rule has its threshold alone."""
-        return cls(*(float(values.get(name, 0.0)) for name in cls.__dataclass_fields__))
+        """An index of a release before this rule has its threshold alone. Raises KeyError without one."""
+        slope, offset = float(values.get("slope", 0.0)), float(values.get("offset", 0.0))
+        return cls(float(values["threshold"]), slope, offset)
 
 
 def standing_out(cosines: FloatArray, products: IntArray) -> float | None:

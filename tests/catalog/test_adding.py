@@ -21,17 +21,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def small(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Few views, no queue: builds are asked for and not run."""
-    settings.SHAPELENS_DATA = tmp_path / "data"
+def few_views(small_shop: None, settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds are asked for and not run."""
     settings.SHAPELENS_VIEWS = "8x1"
-    settings.SHAPELENS_JOB_WORKERS = 1
-    settings.SHAPELENS_EMBEDDER = "hog"
     engine.reset()
-    monkeypatch.setattr("catalog.jobs.run_import", lambda run: None)
     monkeypatch.setattr("catalog.jobs.run_build", lambda generation: None)
-    yield
-    engine.reset()
 
 
 def _import(folder: Path, *, is_indexed_after: bool = True) -> None:

@@ -12,25 +12,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from catalog import engine, storage
+from catalog import storage
 from catalog.models import Asset, Catalog, Correction, ImportItem, ImportRun, Product
 from catalog.services import importing, tidying, uploading
 from catalog.services.importing import Corrected, ImportOptions
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def small(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A data folder of its own, few views, no queue: a test runs what was asked for itself."""
-    settings.SHAPELENS_DATA = tmp_path / "data"
-    settings.SHAPELENS_VIEWS = "4x1"
-    settings.SHAPELENS_JOB_WORKERS = 1
-    settings.SHAPELENS_EMBEDDER = "hog"
-    engine.reset()
-    monkeypatch.setattr("catalog.jobs.run_import", lambda run: None)
-    yield
-    engine.reset()
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("small_shop")]
 
 
 @pytest.fixture
