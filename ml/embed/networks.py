@@ -57,7 +57,10 @@ class ViewNet(nn.Module):
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(n, 1, side, side) gray in [0, 1] -> vectors (n, dim) of length 1; cells (n, cell, rows, rows),
         each of length 1 over its channels; pooled (n, widths[-1]), the trunk's mean, for side tasks."""
-        trunk = self.trunk((crops - 0.5) * 4)
+        return self.described(self.trunk((crops - 0.5) * 4))
+
+    def described(self, trunk: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The trunk's map (n, widths[-1], rows, rows) -> what `forward` returns."""
         raw = self.to_cells(trunk)
         vectors = functional.normalize(self.to_vector(raw.flatten(1)), dim=1)
         return vectors, functional.normalize(raw, dim=1), trunk.mean(dim=(2, 3))

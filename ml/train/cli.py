@@ -102,12 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--caltech", type=Path, help="photos of many kinds of things, by category")
     parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything")
     parser.add_argument("--a-family", type=int, default=30, help="random models of each parametric family")
-    parser.add_argument("--steps", type=int, default=11000, help="of the first stage, at most")
+    parser.add_argument("--steps", type=int, default=12000, help="of the first stage, at most")
     parser.add_argument(
-        "--limit-minutes", type=float, default=84.0, help="of the first stage's runs together"
+        "--limit-minutes", type=float, default=46.0, help="of the first stage's runs together"
     )
-    parser.add_argument("--second-steps", type=int, default=2400, help="of the second, mostly on photos")
-    parser.add_argument("--second-minutes", type=float, default=20.0, help="of the second's runs together")
+    parser.add_argument("--second-steps", type=int, default=12000, help="of the second, mostly on photos")
+    parser.add_argument("--second-minutes", type=float, default=54.0, help="of the second's runs together")
     parser.add_argument(
         "--minutes", type=float, default=110.0, help="of this run's stage; run it again to go on"
     )

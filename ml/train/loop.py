@@ -100,7 +100,10 @@ class _Batch:
 class Training:
     """A training that can be stopped after any step and taken up again from its folder."""
 
-    def __init__(self, recipe: Recipe, data: Data, folder: Path, *, compiled: bool = False) -> None:
+    def __init__(
+        self, recipe: Recipe, data: Data, folder: Path, *, is_halved: bool | None = None
+    ) -> None:
+        """is_halved: convolutions in bfloat16; by default where the processor computes in it."""
         torch.manual_seed(recipe.seed)
         self.recipe, self.data, self.folder = recipe, data, folder
         self.step, self.seconds = 0, 0.0
@@ -116,7 +119,8 @@ class Training:
                 "labels": nn.Linear(recipe.shape.widths[-1], max(labels, 1)),
             }
         )
-        self._net: Any = torch.compile(net, dynamic=False) if compiled else net
+        self.is_halved = computes_in_bfloat16() if is_halved is None else is_halved
+        self._net = net
         self.averaged = copy.deepcopy(net).eval()
         self.optimizer = torch.optim.AdamW(_groups(self.parts, recipe.decay), lr=recipe.rate)
         self._banks = {name: Bank(recipe.bank, recipe.shape.dim) for name in ("plain", "coarse")}
@@ -208,7 +212,7 @@ class Training:
         return _Batch(joined, gallery, model, kind, labels)
 
     def _losses(self, batch: _Batch) -> dict[str, Tensor]:
-        vectors, cells, pooled = self._net(batch.pictures)
+        vectors, cells, pooled = self._described(batch.pictures)
         model, kind, n, end = batch.model, batch.kind, len(batch.model), batch.end_of_photos
         losses = self._match(vectors, cells, alike(batch.gallery, model), model, kind, vectors[end:])
         losses |= {"category": torch.zeros(()), "label": torch.zeros(())}
@@ -220,6 +224,13 @@ class Training:
             )
         self._banks[kind].add(vectors[n : 2 * n], model)
         return losses
+
+    def _described(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `ViewNet` makes of the pictures; vectors and what they are compared by stay float32."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_halved):
+            trunk = self._net.trunk((pictures - 0.5) * 4)
+        described: tuple[Tensor, Tensor, Tensor] = self._net.described(trunk.float())
+        return described
 
     def _rows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Pairs of one step: all of different models, or several views of fewer."""
@@ -334,6 +345,12 @@ class Training:
         lines = (self.folder / "history.jsonl").read_text().splitlines()
         self.history = [Step(**json.loads(line)) for line in lines if line][: self.step]
         return True
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether the processor has instructions for it: without them it is slower than float32."""
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def _groups(parts: nn.Module, decay: float) -> list[dict[str, Any]]:
