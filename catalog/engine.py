@@ -17,6 +17,7 @@ from ml.errors import BadBox, BadPhoto, BadSource, GenerationCorrupt, ShapelensE
 
 if TYPE_CHECKING:
     from ml.mesh.sources import Source
+    from ml.pipelines.adapting import AdaptReport
     from ml.pipelines.indexing import GenerationEntry
     from ml.pipelines.onboarding import OnboardJob, OnboardResult
     from ml.pipelines.searching import PhotoQuery, SearchAnswer, Searcher
@@ -31,10 +32,14 @@ __all__ = [
     "BadSource",
     "GenerationCorrupt",
     "ShapelensError",
+    "adapt_models",
+    "adapter_in",
+    "adapter_of",
     "build_generation",
     "colors_of_model",
     "colors_of_photo",
     "content_hash",
+    "embedder_fingerprint",
     "embedder_name",
     "encode_photo",
     "entry",
@@ -167,12 +172,65 @@ def entry(model_id: int, directory: Path, first_view_id: int) -> GenerationEntry
 
 
 def build_generation(
-    entries: Sequence[GenerationEntry], out: Path, *, progress: Callable[[str, int, int], None]
+    entries: Sequence[GenerationEntry],
+    out: Path,
+    *,
+    adapter: str,
+    progress: Callable[[str, int, int], None],
 ) -> Manifest:
+    """adapter: of `adapter_in` or `adapter_of`."""
     from ml.pipelines.indexing import build_generation as built
 
-    memory = settings.SHAPELENS_EMBED_MIB << 20 or None
-    return built(entries, out, embedder_name=embedder_name(), memory_bytes=memory, progress=progress)
+    return built(
+        entries,
+        out,
+        embedder_name=embedder_name(),
+        adapter_name=adapter,
+        memory_bytes=settings.SHAPELENS_EMBED_MIB << 20 or None,
+        progress=progress,
+    )
+
+
+def adapter_in(file: Path) -> str:
+    """What takes photos' descriptors to the renders': the file, where there is one."""
+    return f"linear:{file}" if file.exists() else "identity"
+
+
+def adapter_of(generation: Path) -> str:
+    """The one a generation was built with."""
+    from ml.pipelines.indexing import adapter_of as named
+    from ml.search.manifest import read_manifest
+
+    return named(generation, read_manifest(generation))
+
+
+def embedder_fingerprint() -> str:
+    from ml import registry
+
+    return registry.embedder(embedder_name()).info.fingerprint
+
+
+def adapt_models(
+    directories: Sequence[Path],
+    out: Path,
+    *,
+    backgrounds: Path | None,
+    most: int,
+    seed: int,
+    progress: Callable[[str, int, int], None],
+) -> AdaptReport:
+    """Fit photos' descriptors to the renders of these models, into the file `out`. Raises NoViews, BadSource."""
+    from ml.pipelines.adapting import adapt_models as adapted
+
+    return adapted(
+        directories,
+        out,
+        embedder_name=embedder_name(),
+        backgrounds=backgrounds,
+        most=most,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def verify_generation(path: Path) -> Manifest:

@@ -2,6 +2,7 @@
 
 assets/ab/<hash>/          a model's derived files (asset.hash)
 index/<id>/                an index generation
+adapters/<embedder>        phi of thesis 4.2, that the next build takes (manage.py adapt_catalog)
 icons/<id>.png             the picture a product came with
 photos/ab/<uuid>/          original and upright picture of a photo
 uploads/<uuid>/            a catalog that was sent
@@ -25,6 +26,7 @@ from catalog.errors import StorageFull
 __all__ = [
     "FULL",
     "NO_ROOM",
+    "adapter_file",
     "addition_directory",
     "asset_directory",
     "assets_root",
@@ -85,6 +87,10 @@ def asset_directory(asset_hash: str) -> Path:
     if not _HASH.fullmatch(asset_hash):
         raise ValueError(f"{asset_hash!r} is not a model's hash")
     return assets_root() / asset_hash[:2] / asset_hash
+
+
+def adapter_file(embedder_fingerprint: str) -> Path:
+    return _root("adapters") / f"{embedder_fingerprint}.safetensors"
 
 
 def generation_directory(generation_id: int) -> Path:

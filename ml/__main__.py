@@ -1,4 +1,4 @@
-"""`python -m ml COMMAND`: evaluate, find, bench, train, study, memory."""
+"""`python -m ml COMMAND`: adapt, evaluate, find, bench, train, study, memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ __all__ = ["main"]
 
 # Command -> where its main(argv) is, and what it does; loaded only when it is asked for.
 COMMANDS = {
+    "adapt": ("ml.adapt.cli", "fit descriptors of photos to those of a gallery's renders"),
     "evaluate": ("ml.evaluation.cli", "score the matching on galleries and queries"),
     "find": ("ml.evaluation.finding", "look for one product in photos"),
     "bench": ("ml.evaluation.benchmark", "each stage against alternatives, as ratios in one run"),

@@ -46,9 +46,13 @@ class Embedder(Protocol):
 
 
 class Adapter(Protocol):
-    """Real -> rendered domain, on vectors of length 1 (thesis eq. 4.2)."""
+    """Real -> rendered domain, on vectors of length 1 (thesis eq. 4.2).
+
+    embedder: fingerprint of the one whose vectors it was fitted to; "" where it fits any.
+    """
 
     fingerprint: str
+    embedder: str
 
     def adapt(self, vectors: FloatArray) -> FloatArray:
         """(n, d) -> (n, d), rows of length 1."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from ml.errors import UnknownName
@@ -15,6 +16,7 @@ DEFAULT_EMBEDDER = "viewnet"
 DEFAULT_DETECTOR = "finder"
 
 _BACKBONE = "ml.embed.backbones:load_backbone"
+_LINEAR = "ml.adapt.linear:load_adapter"
 
 _TABLE: dict[str, dict[str, str]] = {
     "embedder": {
@@ -32,7 +34,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "finder": "ml.detect.finder:FinderDetector",
         "saliency": "ml.detect.saliency:SaliencyDetector",
     },
-    "adapter": {"identity": "ml.adapt.identity:IdentityAdapter"},
+    "adapter": {"identity": "ml.adapt.identity:IdentityAdapter", "linear": _LINEAR},
 }
 
 
@@ -51,6 +53,8 @@ def _make(kind: str, spec: str) -> Any:
     make = getattr(import_module(module), attribute)
     if table[name] == _BACKBONE:
         return make(name, **_options(spec, options))
+    if table[name] == _LINEAR:
+        return make(Path(options))
     if options:
         raise UnknownName(f"{kind} {name} takes no options; leave {options!r} out")
     return make()
@@ -79,8 +83,9 @@ def detector(name: str) -> Detector:
     return made
 
 
-def adapter(name: str) -> Adapter:
-    made: Adapter = _make("adapter", name)
+def adapter(spec: str) -> Adapter:
+    """ "identity", or "linear:FILE" as python -m ml adapt writes it. Raises UnknownName, WeightsMissing."""
+    made: Adapter = _make("adapter", spec)
     return made
 
 

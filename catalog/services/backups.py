@@ -29,7 +29,7 @@ from catalog.errors import NotPossible
 __all__ = ["BackupReport", "restore", "take", "verify"]
 
 FACTS = "backup.json"
-KEPT = ("assets", "icons", "index", "photos", "secret_key")
+KEPT = ("adapters", "assets", "icons", "index", "photos", "secret_key")
 """Of the data folder; caches, the queue and unpacked imports are made again."""
 
 

@@ -171,7 +171,8 @@ def _build(generation: IndexGeneration, lease: leases.Lease, progress: Progress 
     out = storage.generation_directory(generation.pk)
     storage.remove_tree(out)  # what an attempt that was killed had put there
     entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in assets]
-    manifest = engine.build_generation(entries, out, progress=_Teller(lease, progress))
+    adapter = engine.adapter_in(storage.adapter_file(engine.embedder_fingerprint()))
+    manifest = engine.build_generation(entries, out, adapter=adapter, progress=_Teller(lease, progress))
     content = json.loads(json.dumps(dataclasses.asdict(manifest)))
     with transaction.atomic():
         lease.write(
@@ -208,7 +209,8 @@ def add_ready() -> int:
         return 0
     out = storage.addition_directory(generation.pk)
     entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in waiting]
-    engine.build_generation(entries, out, progress=_untold)
+    adapter = engine.adapter_of(folder(generation))
+    engine.build_generation(entries, out, adapter=adapter, progress=_untold)
     with transaction.atomic():
         row = IndexGeneration.objects.select_for_update().get(pk=generation.pk)
         row.additions = [*row.additions, str(out.relative_to(settings.SHAPELENS_DATA))]

@@ -9,6 +9,7 @@ __all__ = ["IdentityAdapter"]
 
 class IdentityAdapter:
     fingerprint = "identity-1"
+    embedder = ""
 
     def adapt(self, vectors: FloatArray) -> FloatArray:
         """(n, d) -> the same (n, d)."""

@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME[:LAYER]",
         help=f"{', '.join(registry.names('embedder'))}; torchvision's take a layer: vgg16:pool4",
     )
-    add("--adapter", default="identity", choices=registry.names("adapter"))
+    add("--adapter", default="identity", metavar="linear:FILE", help="of python -m ml adapt")
     add(
         "--exclude-category",
         action="append",

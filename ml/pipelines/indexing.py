@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml import registry
+from ml.adapt.linear import linear_fingerprint
 from ml.errors import GenerationMismatch, NoViews
 from ml.geometry.crops import crop_of_view
 from ml.memory.budget import crops_within
@@ -29,6 +31,7 @@ from ml.search.calibration import ESTIMATOR, TAIL, fit_calibration
 from ml.search.config import SearchConfig
 from ml.search.decision import FALSE_ACCEPTS, RULE, fit_no_match
 from ml.search.generation import (
+    ADAPTER,
     ROWS_BYTES,
     camera_to_row,
     discard,
@@ -43,6 +46,7 @@ from ml.types import Array, FloatArray, ViewSet
 __all__ = [
     "CalibrationSource",
     "GenerationEntry",
+    "adapter_of",
     "build_generation",
     "check_fingerprints",
     "embed_views",
@@ -177,6 +181,7 @@ def build_generation(
 ) -> Manifest:
     """Build a generation of these models in the new folder `out`, verified before it stands there.
 
+    adapter_name: "identity" or "linear:FILE", whose file becomes a part of the generation.
     memory_bytes: what embedding may take, as `features_of` says.
     progress(stage, done, total) with the stages embedding, writing, calibrating, verifying.
     Raises NoViews without entries, ValueError where ids repeat, FileExistsError where `out` exists,
@@ -186,6 +191,11 @@ def build_generation(
     if out.exists():
         raise FileExistsError(f"{out} exists; a generation is never overwritten, choose another folder")
     embedder, adapter = registry.embedder(embedder_name), registry.adapter(adapter_name)
+    if adapter.embedder not in {"", embedder.info.fingerprint}:
+        raise GenerationMismatch(
+            f"the adaptation was fitted to embedder {adapter.embedder}, this is {embedder.info.fingerprint}; "
+            "run manage.py adapt_catalog"
+        )
     tables = _embed_all(entries, embedder_name, memory_bytes, tell)
     out.parent.mkdir(parents=True, exist_ok=True)
     staged = out.parent / f"{out.name}.tmp-{uuid.uuid4().hex[:8]}"
@@ -195,10 +205,13 @@ def build_generation(
         source = calibration or CalibrationSource()
         patches = partial(_patches, embedder_name, adapter_name, kept=out.parent, memory_bytes=memory_bytes)
         fitted, threshold = _calibrate(staged, vectors, patches, source, tell)
+        kind, _, file = adapter_name.partition(":")
+        if file:
+            shutil.copyfile(file, staged / ADAPTER)
         manifest = Manifest(
             embedder=embedder_name,
             embedder_fingerprint=embedder.info.fingerprint,
-            adapter=adapter_name,
+            adapter=kind,
             adapter_fingerprint=adapter.fingerprint,
             renderer_fingerprint=RENDERER_FINGERPRINT,
             dim=embedder.info.dim,
@@ -243,12 +256,23 @@ def check_fingerprints(manifest: Manifest, *, embedder_name: str | None = None) 
     wanted = embedder_name or manifest.embedder
     made_by = [
         ("embedder", manifest.embedder_fingerprint, registry.embedder(wanted).info.fingerprint),
-        ("adapter", manifest.adapter_fingerprint, registry.adapter(manifest.adapter).fingerprint),
+        ("adapter", manifest.adapter_fingerprint, _adapter_fingerprint(manifest)),
         ("renderer", manifest.renderer_fingerprint, RENDERER_FINGERPRINT),
     ]
     for kind, built, present in made_by:
         if built != present:
             raise GenerationMismatch(f"the index was built with {kind} {built}, this is {present}; {way_out}")
+
+
+def adapter_of(folder: Path, manifest: Manifest) -> str:
+    """What `registry.adapter` and `build_generation` call a generation's adapter."""
+    return f"linear:{folder / ADAPTER}" if manifest.adapter == "linear" else manifest.adapter
+
+
+def _adapter_fingerprint(manifest: Manifest) -> str:
+    if manifest.adapter == "linear":
+        return linear_fingerprint(manifest.files[ADAPTER].sha256)
+    return registry.adapter(manifest.adapter).fingerprint
 
 
 def _embed_all(

@@ -17,7 +17,7 @@ from ml import registry
 from ml.errors import BadBox, NoViews, ShapelensError
 from ml.geometry.boxes import clip
 from ml.geometry.crops import crop_photo
-from ml.pipelines.indexing import check_fingerprints
+from ml.pipelines.indexing import adapter_of, check_fingerprints
 from ml.pose.fitting import ModelPoseFitter
 from ml.protocols import Adapter, Detector, Embedder, Features
 from ml.search.agreement import Agreement, agreement, other_viewpoints
@@ -104,7 +104,7 @@ class Searcher:
         return cls(
             library,
             registry.embedder(embedder_name or library.manifest.embedder),
-            registry.adapter(library.manifest.adapter),
+            registry.adapter(adapter_of(library.generations[0].folder, library.manifest)),
             registry.detector(detector_name),
             config=config,
             fit_pose=fit_pose or ModelPoseFitter(),

@@ -13,6 +13,7 @@ A generation is a folder that is never changed once it stands. Its rows are view
     cameras.npy      (n, 22) float64: fx fy cx cy width height, camera_from_model row-major
     masks.npy        (n, 128) uint8, the 32 x 32 mask of the crop, packed bits
     calibration.npy  (n, 2) float32, c and d of calibrated = c * cosine + d
+    adapter.safetensors  phi, where photos' descriptors are adapted (ml.adapt.linear)
     manifest.json
 """
 
@@ -31,6 +32,7 @@ from ml.search.manifest import Manifest, digest_of, read_manifest
 from ml.types import Array, BoolArray, Camera, View
 
 __all__ = [
+    "ADAPTER",
     "CELL_SCALE",
     "MASK_SIDE",
     "ROWS_BYTES",
@@ -45,6 +47,7 @@ __all__ = [
     "verify_files",
 ]
 
+ADAPTER = "adapter.safetensors"
 MASK_SIDE = 32
 ROWS_BYTES = 2**30  # a million views of 256 values; more are streamed from the float16 ones
 CELL_SCALE = 127.0

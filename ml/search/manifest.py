@@ -29,7 +29,8 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """embedder, adapter     registered names, with the fingerprints that made the vectors
+    """embedder, adapter     registered names, with the fingerprints that made the vectors; the adapter "linear" is
+                          the generation's own file ADAPTER
     renderer              fingerprint of the renderer that made the views
     dim, cells            of the vectors; (channels, rows, columns) or None
     grid                  (azimuth_deg, elevation_deg) of each view of a model, in order

@@ -6,30 +6,26 @@ not. What was trained on has been seen from just these viewpoints, so its figure
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ml import registry
 from ml.pipelines.progress import Progress
-from ml.protocols import Embedder
+from ml.train.describing import composite_vectors, plain_vectors
 from ml.train.models import library_specs
-from ml.train.pairs import PairSet, open_pairs, render_pairs
+from ml.train.pairs import open_pairs, render_pairs
 from ml.train.photos import load_photos
-from ml.train.relighting import Composer
-from ml.types import Crop
 
 __all__ = ["Row", "compare_unseen"]
 
 COMPOSITES = 6  # a model
 MODELS = 100  # at most, of those trained on
 _SEED = 77  # of another stream than the training's
-_BATCH = 96
 
 Vectors = npt.NDArray[np.float32]
 
@@ -64,7 +60,7 @@ def compare_unseen(
     rows = []
     for name in embedders:
         embedder = registry.embedder(name)
-        gallery = np.concatenate([_plain(embedder, pairs) for pairs in (unseen, seen)])
+        gallery = np.concatenate([plain_vectors(embedder, pairs) for pairs in (unseen, seen)])
         models = np.concatenate([unseen.model, seen.model + len(unseen.names)])
         for label, pairs, first in (("never seen", unseen, 0), ("trained on", seen, len(unseen.names))):
             rng = np.random.default_rng(_SEED)
@@ -75,7 +71,8 @@ def compare_unseen(
                     for model in chosen
                 ]
             )
-            queries = _composites(embedder, pairs, at, torch.from_numpy(photos.pixels))
+            backgrounds = torch.from_numpy(photos.pixels)
+            queries = composite_vectors(embedder, pairs, at, backgrounds, seed=_SEED)
             ranks = _ranks(queries, gallery, models, pairs.model[at] + first)
             rows.append(
                 Row(
@@ -90,40 +87,6 @@ def compare_unseen(
             )
             tell(f"{name}: {label}", 1, 1)
     return rows
-
-
-def _plain(embedder: Embedder, pairs: PairSet) -> Vectors:
-    return _embedded(embedder, (pairs.plain[k : k + _BATCH] for k in range(0, len(pairs.model), _BATCH)))
-
-
-def _composites(
-    embedder: Embedder, pairs: PairSet, at: npt.NDArray[np.int64], backgrounds: torch.Tensor
-) -> Vectors:
-    composer = Composer(backgrounds, _SEED)
-    batches = (at[k : k + _BATCH] for k in range(0, len(at), _BATCH))
-    pictures = (
-        composer.compose(torch.from_numpy(pairs.queries[rows]), torch.from_numpy(pairs.up[rows]))
-        .mul(255)
-        .round()
-        .byte()[:, 0]
-        .numpy()
-        for rows in batches
-    )
-    return _embedded(embedder, pictures)
-
-
-def _embedded(embedder: Embedder, batches: Iterable[npt.NDArray[np.uint8]]) -> Vectors:
-    """(n, side, side) uint8 gray pictures, batch by batch, as the embedder takes them."""
-    size = embedder.info.input_size
-    rows = []
-    for batch in batches:
-        crops = []
-        for picture in batch:
-            fitting = picture if picture.shape[0] == size else cv2.resize(picture, (size, size))
-            plane = np.ascontiguousarray(fitting, np.float32) / 255
-            crops.append(Crop(np.stack([plane] * 3), np.eye(3), 1.0))
-        rows.append(embedder.embed(crops).vectors)
-    return np.concatenate(rows)
 
 
 def _ranks(

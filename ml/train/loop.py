@@ -100,9 +100,7 @@ class _Batch:
 class Training:
     """A training that can be stopped after any step and taken up again from its folder."""
 
-    def __init__(
-        self, recipe: Recipe, data: Data, folder: Path, *, is_halved: bool | None = None
-    ) -> None:
+    def __init__(self, recipe: Recipe, data: Data, folder: Path, *, is_halved: bool | None = None) -> None:
         """is_halved: convolutions in bfloat16; by default where the processor computes in it."""
         torch.manual_seed(recipe.seed)
         self.recipe, self.data, self.folder = recipe, data, folder

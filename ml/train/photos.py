@@ -20,7 +20,16 @@ from ml.geometry.boxes import crop_matrix
 from ml.geometry.crops import warp
 from ml.types import Box
 
-__all__ = ["CATEGORIES", "PHOTO_SIDE", "PhotoSet", "fits_category", "kept_back", "load_photos", "trimmed_box"]
+__all__ = [
+    "CATEGORIES",
+    "PHOTO_SIDE",
+    "PhotoSet",
+    "fits_category",
+    "kept_back",
+    "load_photos",
+    "trimmed_box",
+    "whole_crop",
+]
 
 PHOTO_SIDE = 112  # stored crops leave room to be cropped anew to 96
 CATEGORIES = {
@@ -96,15 +105,22 @@ def load_photos(folder: Path, cache: Path, *, is_object: bool = True) -> PhotoSe
         if picture is None:
             continue
         gray = np.asarray(picture, np.uint8)
-        box = trimmed_box(gray) if is_object else _whole(gray)
-        pixels.append(
-            warp(gray[..., None], crop_matrix(box, PHOTO_SIDE, 1 / 8 if is_object else 0), PHOTO_SIDE)
-        )
+        pixels.append(_cut(gray, trimmed_box(gray), 1 / 8) if is_object else whole_crop(gray))
         label.append(labels.index(path.parent.name))
-    result = PhotoSet(np.stack(pixels).reshape(-1, PHOTO_SIDE, PHOTO_SIDE), np.array(label), tuple(labels))
+    result = PhotoSet(np.stack(pixels), np.array(label), tuple(labels))
     cache.parent.mkdir(parents=True, exist_ok=True)
     np.savez(cache, pixels=result.pixels, label=result.label, labels=np.array(result.labels))
     return result
+
+
+def whole_crop(gray: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(h, w) -> (PHOTO_SIDE, PHOTO_SIDE), stretched."""
+    return _cut(gray, _whole(gray), 0)
+
+
+def _cut(gray: npt.NDArray[np.uint8], box: Box, margin: float) -> npt.NDArray[np.uint8]:
+    pixels = warp(gray[..., None], crop_matrix(box, PHOTO_SIDE, margin), PHOTO_SIDE)
+    return pixels.reshape(PHOTO_SIDE, PHOTO_SIDE)
 
 
 def trimmed_box(gray: npt.NDArray[np.uint8]) -> Box:

@@ -13,25 +13,31 @@ from safetensors.torch import save_file
 
 from ml.errors import WeightsMissing
 
-__all__ = ["FOLDER", "load_weights", "save_weights"]
+__all__ = ["FOLDER", "load_weights", "read_weights", "save_weights"]
 
 FOLDER = Path(__file__).parent
 
 
 def load_weights(name: str) -> tuple[dict[str, torch.Tensor], dict[str, Any], str]:
+    """As `read_weights`, of those that ship. Raises WeightsMissing."""
+    return read_weights(
+        FOLDER / f"{name}.safetensors",
+        "take them from the repository again or make them with python -m ml train",
+    )
+
+
+def read_weights(path: Path, way_out: str) -> tuple[dict[str, torch.Tensor], dict[str, Any], str]:
     """Tensors as float32, the facts saved with them, and the file's SHA-256.
 
-    Raises WeightsMissing where the file is absent or damaged.
+    Raises WeightsMissing, with the way out, where the file is absent or damaged.
     """
-    path = FOLDER / f"{name}.safetensors"
     try:
         data = path.read_bytes()
         with safe_open(str(path), framework="pt") as file:
             facts = json.loads(file.metadata()["facts"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        message = f"the weights {path.name} can't be read ({error}); take them from the repository again"
-        raise WeightsMissing(f"{message} or make them with python -m ml train") from error
+        raise WeightsMissing(f"the weights {path.name} can't be read ({error}); {way_out}") from error
     floats = {key: t.float() if t.dtype == torch.float16 else t for key, t in tensors.items()}
     return floats, facts, hashlib.sha256(data).hexdigest()
 

@@ -6,10 +6,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
-from rich.progress import Progress
 
 from catalog.errors import Busy, ShapelensError
+from catalog.management.bars import bars
 from catalog.models import Catalog
 from catalog.services import indexing
 
@@ -31,14 +30,7 @@ class Command(BaseCommand):
                 raise CommandError(f"there is no catalog {options['catalog']!r}; there are: {names}")
         try:
             generation = indexing.request_build(catalog=catalog)
-            with Progress(console=Console(stderr=True)) as bar:
-                tasks: dict[str, Any] = {}
-
-                def tell(stage: str, done: int, total: int) -> None:
-                    if stage not in tasks:
-                        tasks[stage] = bar.add_task(stage, total=total)
-                    bar.update(tasks[stage], completed=done, total=total)
-
+            with bars() as tell:
                 indexing.run_build(generation.pk, progress=tell, is_waiting_refused=True)
         except (Busy, ShapelensError) as error:
             raise CommandError(str(error)) from error
