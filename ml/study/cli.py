@@ -1,4 +1,4 @@
-"""`python -m ml study NAME`: detection, features, rooms, unseen, viewpoint."""
+"""`python -m ml study NAME`: ablation, detection, features, rooms, unseen, viewpoint."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from ml.errors import BadSource, ShapelensError
 from ml.evaluation.queries import read_queries
 from ml.pipelines.progress import Progress as Tell
 from ml.registry import DEFAULT_EMBEDDER
+from ml.study.ablation import AblationOptions, AblationSet, ablation_markdown, study_ablation
 from ml.study.features.detecting import DetectionOptions, study_detection
 from ml.study.features.showing import detection_markdown, draw, draw_detection, markdown
 from ml.study.features.study import TAUS, FeatureOptions, study_features
 from ml.study.rooms import products_of, render_rooms
-from ml.study.unseen import Row, compare_unseen
+from ml.study.unseen import PHOTOS, Row, compare_unseen
 from ml.study.viewpoint.heads import FORMULATIONS
 from ml.study.viewpoint.reweighting import reweight
 from ml.study.viewpoint.showing import draw_errors, reweighted_table, viewpoint_table
@@ -31,11 +32,14 @@ from ml.weights import FOLDER
 
 __all__ = ["main"]
 
+_SEVERAL = [f"top 1 of {count} photos" for count in PHOTOS[1:]]
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0; 2 for bad input."""
     parser = argparse.ArgumentParser("python -m ml study", description=__doc__)
     commands = parser.add_subparsers(dest="study", required=True)
+    _add_ablation(commands.add_parser("ablation", help="what each step of the matching brings"))
     _add_unseen(commands.add_parser("unseen", help="products never trained on beside those that were"))
     _add_features(commands.add_parser("features", help="layers, similarities, aspect filter, views, models"))
     _add_detection(commands.add_parser("detection", help="detection against number of views and of models"))
@@ -55,6 +59,53 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     Console(width=None if Console().is_terminal else 160).print(answer, markup=False, highlight=False)
     return 0
+
+
+def _add_ablation(ablation: argparse.ArgumentParser) -> None:
+    add, default = ablation.add_argument, AblationOptions()
+    add(
+        "--set",
+        action="append",
+        required=True,
+        metavar="NAME,QUERIES.jsonl,TAU,SRC[,SRC...]",
+        help="queries with the aspect tolerance and galleries they are searched with; repeatable",
+    )
+    add("--embedder", default=default.embedder)
+    add("--exclude-category", action="append", default=[], metavar="C")
+    add("--only-product", metavar="REGEX", default="", help="only queries whose product matches")
+    add("--backgrounds", type=Path, help="folder of photos phi is fitted on; by default they are drawn")
+    add("--workers", type=int, default=default.workers, help="processes that read and render")
+    add("--cache", type=Path, default=Path("var/study/cache"), help="what was rendered and described")
+    add("--out", type=Path, default=Path("var/study/ablation"), help="ablation.md, .json and failures-*.html")
+    ablation.set_defaults(run=_run_ablation)
+
+
+def _run_ablation(options: argparse.Namespace, tell: Tell) -> str:
+    settings = AblationOptions(
+        options.embedder, tuple(options.exclude_category), options.backgrounds, options.workers
+    )
+    sets = [_ablation_set(text, options.only_product) for text in options.set]
+    rows = study_ablation(sets, options.cache, options.out, settings, tell)
+    table = ablation_markdown(rows)
+    (options.out / "ablation.md").write_text(table, encoding="utf-8")
+    facts = [asdict(row) for row in rows]
+    (options.out / "ablation.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    return f"{table}\nfailures by cause: {options.out}/failures-*.html"
+
+
+def _ablation_set(text: str, only_product: str) -> AblationSet:
+    """Raises BadSource for a text that is no set, or whose file has no such query."""
+    name, *rest = text.split(",")
+    if len(rest) < 3 or not re.fullmatch(r"[\w-]+", name):
+        raise BadSource(f"--set {text!r}: say NAME,QUERIES.jsonl,TAU,SRC with a name of letters and digits")
+    try:
+        tau = float(rest[1])
+    except ValueError as error:
+        raise BadSource(f"--set {text!r}: the aspect tolerance {rest[1]!r} is no number") from error
+    queries = tuple(query for query in read_queries(Path(rest[0])) if re.search(only_product, query.product))
+    if not queries:
+        raise BadSource(f"--set {text!r}: no query's product matches {only_product!r}")
+    return AblationSet(name, tuple(map(Path, rest[2:])), queries, tau)
 
 
 def _add_rooms(rooms: argparse.ArgumentParser) -> None:
@@ -210,9 +261,10 @@ def _run_viewpoint(options: argparse.Namespace, tell: Tell) -> str:
 
 def _table(rows: Sequence[Row]) -> Table:
     table = Table(title="Composites against plain views of all models; percent of composites")
-    for name in ("embedder", "products", "models", "composites", "among", "top 1", "top 10"):
+    for name in ("embedder", "products", "models", "composites", "among", "top 1", "top 10", *_SEVERAL):
         table.add_column(name, justify="left" if name in {"embedder", "products"} else "right")
     for row in rows:
         counts = (str(row.models), str(row.queries), str(row.gallery))
-        table.add_row(row.embedder, row.products, *counts, f"{100 * row.top1:.1f}", f"{100 * row.top10:.1f}")
+        shares = (row.top1, row.top10, *(row.several[count] for count in PHOTOS[1:]))
+        table.add_row(row.embedder, row.products, *counts, *(f"{100 * share:.1f}" for share in shares))
     return table

@@ -23,7 +23,8 @@ from ml.train.photos import load_photos
 
 __all__ = ["Row", "compare_unseen"]
 
-COMPOSITES = 6  # a model
+COMPOSITES = 8  # a model
+PHOTOS = (1, 2, 4)  # of one object searched together; COMPOSITES is a multiple of each
 MODELS = 100  # at most, of those trained on
 _SEED = 77  # of another stream than the training's
 
@@ -32,7 +33,10 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Shares of `queries` composites whose own model is the first, or among the first ten, of `gallery`."""
+    """Shares of `queries` composites whose own model is the first, or among the first ten, of `gallery`.
+
+    several: share first by number of composites of one model that are searched together (thesis eq. 3.9)
+    """
 
     embedder: str
     products: str
@@ -41,6 +45,7 @@ class Row:
     gallery: int
     top1: float
     top10: float
+    several: dict[int, float]
 
 
 def compare_unseen(
@@ -73,7 +78,9 @@ def compare_unseen(
             )
             backgrounds = torch.from_numpy(photos.pixels)
             queries = composite_vectors(embedder, pairs, at, backgrounds, seed=_SEED)
-            ranks = _ranks(queries, gallery, models, pairs.model[at] + first)
+            right = pairs.model[at] + first
+            best = _best(queries, gallery, models)
+            ranks = _ranks(best, right)
             rows.append(
                 Row(
                     name,
@@ -83,20 +90,29 @@ def compare_unseen(
                     int(models.max()) + 1,
                     float((ranks == 1).mean()),
                     float((ranks <= 10).mean()),
+                    {count: _together(best, right, count) for count in PHOTOS},
                 )
             )
             tell(f"{name}: {label}", 1, 1)
     return rows
 
 
-def _ranks(
-    queries: Vectors, gallery: Vectors, models: npt.NDArray[np.int32], right: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int64]:
-    """Place of the right model among all, by its best view."""
-    count = int(models.max()) + 1
-    ranks = []
-    for query, model in zip(queries, right, strict=True):
-        best = np.full(count, -2.0, np.float32)
-        np.maximum.at(best, models, gallery @ query)
-        ranks.append(1 + int((best > best[model]).sum()))
-    return np.array(ranks)
+def _best(queries: Vectors, gallery: Vectors, models: npt.NDArray[np.int32]) -> Vectors:
+    """(queries, models) cosine of each model's best view."""
+    best = np.full((len(queries), int(models.max()) + 1), -2.0, np.float32)
+    for row, query in zip(best, queries, strict=True):
+        np.maximum.at(row, models, gallery @ query)
+    return best
+
+
+def _ranks(best: Vectors, right: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Place of the right model among all."""
+    own = best[np.arange(len(right)), right]
+    ranks: npt.NDArray[np.int64] = 1 + (best > own[:, None]).sum(axis=1)
+    return ranks
+
+
+def _together(best: Vectors, right: npt.NDArray[np.int32], count: int) -> float:
+    """Share first where `count` composites in turn, all of one model, are searched as one."""
+    summed = best.reshape(-1, count, best.shape[1]).sum(axis=1)
+    return float((_ranks(summed, right[::count]) == 1).mean())

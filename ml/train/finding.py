@@ -17,6 +17,7 @@ from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from ml.detect.networks import ObjectNet, ObjectNetShape, decoded
 from ml.errors import ShapelensError
+from ml.train.loop import computes_in_bfloat16
 from ml.train.pairs import open_pairs
 from ml.train.scenes import Scene, SceneComposer, load_colors, load_cutouts
 from ml.weights import save_weights
@@ -93,11 +94,14 @@ def _train(options: argparse.Namespace) -> None:
         load_colors(options.backgrounds, options.out / "backgrounds.npy"),
         options.seed + first,
     )
+    is_halved = computes_in_bfloat16()
     start, mean = time.perf_counter(), math.nan
     network.train()
     for step in range(first, options.steps):
         scene = composer.scenes(options.batch, MASK_SIDE if is_mask else FINDER_SIDE, is_close=is_mask)
-        answer = network(scene.pictures.contiguous(memory_format=torch.channels_last))
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_halved):
+            answer = network(scene.pictures.contiguous(memory_format=torch.channels_last))
+        answer = answer.float()
         loss = mask_loss(answer, scene) if is_mask else finder_loss(answer, scene, shape.stride)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

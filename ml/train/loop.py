@@ -24,7 +24,7 @@ from ml.train.pairs import PairSet
 from ml.train.photos import PhotoSet, fits_category
 from ml.train.relighting import Composer
 
-__all__ = ["Data", "Recipe", "Step", "Training"]
+__all__ = ["Data", "Recipe", "Step", "Training", "computes_in_bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)

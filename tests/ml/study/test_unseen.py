@@ -33,3 +33,5 @@ def test_each_model_is_ranked_among_all(tmp_path: Path) -> None:
         assert (row.models, row.queries, row.gallery) == (2, 2 * COMPOSITES, 4)
         assert row.top10 == 1.0  # of four models
         assert 0.25 < row.top1 <= 1.0
+        assert row.several[1] == row.top1
+        assert row.several[4] >= row.several[1]  # they agree on more than one of them says
