@@ -72,7 +72,7 @@ def test_each_step_is_a_row_and_failures_have_a_page(shop: Path, capsys: pytest.
 )
 def test_a_set_that_is_none_is_told(said: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "ablation", "--set", said]) == 2
-    assert sentence in capsys.readouterr().err.replace("\n", " ")
+    assert sentence in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_failure_has_one_cause() -> None:
