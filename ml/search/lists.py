@@ -6,6 +6,7 @@ built. Where that takes too many of them the lists are not kept, and the exact s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def _fill(vectors: npt.NDArray[np.float16], path: Path) -> int:
     """Write all views into lists of their own float16 numbers; how many lists."""
     faiss = _faiss()
     n, dim = vectors.shape
-    lists = min(_MOST_LISTS, round(_LISTS_A_ROOT * n**0.5), n)
+    lists: int = min(_MOST_LISTS, round(_LISTS_A_ROOT * math.sqrt(n)), n)
     index = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(dim),
         dim,
