@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from ml.errors import BadBox, BadPhoto, BadSource, GenerationCorrupt, ShapelensError
+from ml.errors import (
+    BadBox,
+    BadPhoto,
+    BadSource,
+    GenerationCorrupt,
+    IndexUnreachable,
+    ShapelensError,
+)
 
 if TYPE_CHECKING:
     from ml.mesh.sources import Source
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from ml.pipelines.searching import PhotoQuery, SearchAnswer, Searcher
     from ml.pose.front import FrontProposal
     from ml.render.views import ViewGrid
+    from ml.search.indexes import IndexChoice
     from ml.search.manifest import Manifest
     from ml.types import Frame, ModelFile, Photo
 
@@ -31,6 +39,7 @@ __all__ = [
     "BadPhoto",
     "BadSource",
     "GenerationCorrupt",
+    "IndexUnreachable",
     "ShapelensError",
     "adapt_models",
     "adapter_in",
@@ -39,6 +48,7 @@ __all__ = [
     "colors_of_model",
     "colors_of_photo",
     "content_hash",
+    "drop_index",
     "embedder_fingerprint",
     "embedder_name",
     "encode_photo",
@@ -56,6 +66,7 @@ __all__ = [
     "renderer_fingerprint",
     "reset",
     "search",
+    "serve_index",
     "verify_generation",
     "view_jpeg",
     "warm",
@@ -177,9 +188,12 @@ def build_generation(
     *,
     adapter: str,
     progress: Callable[[str, int, int], None],
+    is_small: bool = False,
 ) -> Manifest:
-    """adapter: of `adapter_in` or `adapter_of`."""
+    """adapter: of `adapter_in` or `adapter_of`. is_small: an addition of a few models, for which the exact scan is
+    enough."""
     from ml.pipelines.indexing import build_generation as built
+    from ml.search.indexes import EXACT
 
     return built(
         entries,
@@ -187,8 +201,15 @@ def build_generation(
         embedder_name=embedder_name(),
         adapter_name=adapter,
         memory_bytes=settings.SHAPELENS_EMBED_MIB << 20 or None,
+        choice=EXACT if is_small else _index_choice(),
         progress=progress,
     )
+
+
+def _index_choice() -> IndexChoice:
+    from ml.search.indexes import IndexChoice
+
+    return IndexChoice(settings.SHAPELENS_INDEX, settings.SHAPELENS_MILVUS_URL)
 
 
 def adapter_in(file: Path) -> str:
@@ -234,9 +255,25 @@ def adapt_models(
 
 
 def verify_generation(path: Path) -> Manifest:
+    """Raises GenerationCorrupt, GenerationMismatch, IndexUnreachable."""
     from ml.pipelines.indexing import verify_generation as verified
 
-    return verified(path)
+    return verified(path, _index_choice())
+
+
+def serve_index(path: Path) -> None:
+    """Tell a server that holds this generation's views that it answers. Raises IndexUnreachable."""
+    from ml.search.indexes import serve_index as served
+    from ml.search.manifest import read_manifest
+
+    served(read_manifest(path), _index_choice())
+
+
+def drop_index(path: Path) -> None:
+    """Before a generation's folder is deleted: what of it lies in a server. Raises IndexUnreachable."""
+    from ml.search.indexes import drop_index as dropped
+
+    dropped(path, _index_choice())
 
 
 def is_current(path: Path) -> bool:
@@ -356,5 +393,8 @@ def _searcher(folders: Sequence[Path]) -> Searcher:
 
     with _lock:
         if _opened is None or _opened[0] != tuple(folders):
-            _opened = (tuple(folders), Searcher.open(folders[0], appended=folders[1:]))
+            _opened = (
+                tuple(folders),
+                Searcher.open(folders[0], appended=folders[1:], choice=_index_choice()),
+            )
         return _opened[1]

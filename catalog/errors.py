@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from catalog.engine import BadBox, BadPhoto, BadSource, GenerationCorrupt, ShapelensError
+from catalog.engine import (
+    BadBox,
+    BadPhoto,
+    BadSource,
+    GenerationCorrupt,
+    IndexUnreachable,
+    ShapelensError,
+)
 
 __all__ = [
     "BadBox",
@@ -11,6 +18,7 @@ __all__ = [
     "Busy",
     "Conflict",
     "GenerationCorrupt",
+    "IndexUnreachable",
     "NoIndex",
     "NotPossible",
     "ShapelensError",

@@ -10,6 +10,7 @@ __all__ = [
     "BudgetTooSmall",
     "GenerationCorrupt",
     "GenerationMismatch",
+    "IndexUnreachable",
     "NetworkNotTraceable",
     "NoViews",
     "ShapelensError",
@@ -68,6 +69,12 @@ class GenerationMismatch(ShapelensError):
     """An index generation was built with another embedder, renderer or adapter."""
 
     code = "generation_mismatch"
+
+
+class IndexUnreachable(ShapelensError):
+    """The server that holds an index's views doesn't answer, or can't be asked from here."""
+
+    code = "index_unreachable"
 
 
 class UnknownName(ShapelensError):

@@ -24,7 +24,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from catalog import storage
-from catalog.errors import NoIndex, NotPossible
+from catalog.errors import IndexUnreachable, NoIndex, NotPossible
 from catalog.models import (
     ActiveGeneration,
     Asset,
@@ -189,7 +189,13 @@ def _old_generations() -> Iterator[int]:
             status=status.RETIRED, finished_at=timezone.now()
         ):
             continue
-        yield _removed(folder)
+        size = storage.size_of(folder)
+        try:
+            indexing.remove(folder)
+        except IndexUnreachable as error:
+            log.warning("%s stays until the next time: %s", folder, error)
+        else:
+            yield size
 
 
 def _unused_models() -> Iterator[int]:

@@ -35,6 +35,7 @@ __all__ = [
     "folder",
     "folders",
     "generation_before",
+    "remove",
     "request_build",
     "rollback",
     "run_build",
@@ -169,11 +170,13 @@ def _build(generation: IndexGeneration, lease: leases.Lease, progress: Progress 
     assets = list(assets_to_index(generation.catalog))
     _refuse_other_renderer(assets)
     out = storage.generation_directory(generation.pk)
-    storage.remove_tree(out)  # what an attempt that was killed had put there
+    remove(out)  # what an attempt that was killed had put there
     entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in assets]
     adapter = engine.adapter_in(storage.adapter_file(engine.embedder_fingerprint()))
     manifest = engine.build_generation(entries, out, adapter=adapter, progress=_Teller(lease, progress))
     content = json.loads(json.dumps(dataclasses.asdict(manifest)))
+    if generation.is_activated_when_ready:
+        engine.serve_index(out)
     with transaction.atomic():
         lease.write(
             status=Status.READY,
@@ -210,7 +213,7 @@ def add_ready() -> int:
     out = storage.addition_directory(generation.pk)
     entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in waiting]
     adapter = engine.adapter_of(folder(generation))
-    engine.build_generation(entries, out, adapter=adapter, progress=_untold)
+    engine.build_generation(entries, out, adapter=adapter, progress=_untold, is_small=True)
     with transaction.atomic():
         row = IndexGeneration.objects.select_for_update().get(pk=generation.pk)
         row.additions = [*row.additions, str(out.relative_to(settings.SHAPELENS_DATA))]
@@ -271,7 +274,8 @@ class _Teller:
 
 
 def activate(generation_id: int) -> IndexGeneration:
-    """Verify every byte, then let it answer. Raises NotPossible, GenerationCorrupt or GenerationMismatch."""
+    """Verify every byte, then let it answer. Raises NotPossible, GenerationCorrupt, GenerationMismatch or
+    IndexUnreachable."""
     generation = IndexGeneration.objects.filter(pk=generation_id).first()
     if generation is None or generation.status != Status.READY:
         status = generation.get_status_display() if generation else "unknown"
@@ -282,6 +286,7 @@ def activate(generation_id: int) -> IndexGeneration:
         _withdraw(generation, str(error))
         raise
     _drop_damaged_additions(generation)
+    engine.serve_index(folder(generation))
     with transaction.atomic():
         if not IndexGeneration.objects.filter(pk=generation_id, status=Status.READY).exists():
             raise NotPossible(f"index {generation_id} was retired meanwhile; choose another")
@@ -351,7 +356,7 @@ def generation_before() -> IndexGeneration:
 
 
 def check() -> IndexReport:
-    """Verify what is being served. Raises NoIndex, GenerationCorrupt or GenerationMismatch."""
+    """Verify what is being served. Raises NoIndex, GenerationCorrupt, GenerationMismatch or IndexUnreachable."""
     generation = active_generation()
     manifest, *_ = [engine.verify_generation(path) for path in folders(generation)]
     indexed = set(generation.assets.values_list("pk", flat=True))
@@ -363,6 +368,12 @@ def _point_at(generation: IndexGeneration) -> None:
     IndexGeneration.objects.filter(pk=generation.pk).update(activation_asked_at=None)
     values: dict[str, Any] = {"generation": generation, "changed_at": timezone.now()}
     ActiveGeneration.objects.update_or_create(pk=ActiveGeneration.ONLY, defaults=values)
+
+
+def remove(path: Path) -> None:
+    """Delete a generation's folder, and first what of it lies in a server. Raises IndexUnreachable."""
+    engine.drop_index(path)
+    storage.remove_tree(path)
 
 
 def _retire_old() -> None:

@@ -17,8 +17,17 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from catalog import engine, jobs, storage
-from catalog.errors import BadPhoto, Busy, Conflict, GenerationCorrupt, NotPossible, ShapelensError
+from catalog.errors import (
+    BadPhoto,
+    Busy,
+    Conflict,
+    GenerationCorrupt,
+    IndexUnreachable,
+    NotPossible,
+    ShapelensError,
+)
 from catalog.models import Asset, IndexGeneration, Photo, Product, Search, SearchPhoto, SearchResult
+from catalog.saying import FAILURES
 from catalog.services import callbacks, finding, indexing, leases, photos, tuning
 
 if TYPE_CHECKING:
@@ -248,6 +257,10 @@ def run_search(search_id: int) -> None:
             _answer(Search.objects.get(pk=search_id), lease)
         except leases.LeaseLost:
             log.info("search %s was cancelled or taken over", search_id)
+        except IndexUnreachable as error:  # names our server: for staff, who run it again
+            log.error("search %s failed: %s", search_id, error)
+            _fail(lease, error.code, FAILURES[error.code])
+            raise
         except ShapelensError as error:
             _fail(lease, error.code, str(error))
         except SoftTimeLimitExceeded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from catalog import engine, storage
-from catalog.errors import GenerationCorrupt, NoIndex
+from catalog.errors import GenerationCorrupt, IndexUnreachable, NoIndex
 from catalog.models import Asset, Catalog, Feed, ImportRun, IndexGeneration, Photo, Search
 from catalog.services import collecting, indexing, photos
 
@@ -42,6 +42,8 @@ def _check_index() -> None:
         return
     except GenerationCorrupt as error:
         indexing.step_back(active, str(error))
+    except IndexUnreachable as error:
+        log.error("the index can't be checked: %s", error)
 
 
 def _old_photos() -> int:
@@ -78,7 +80,7 @@ def _orphans() -> int:
     generations |= {Path(path).name for paths in kept.values_list("additions", flat=True) for path in paths}
     running = ImportRun.objects.filter(state__in=[ImportRun.State.QUEUED, ImportRun.State.RUNNING])
     imports = {str(pk) for pk in running.values_list("pk", flat=True)}
-    removed = _remove_unknown(storage.index_root().iterdir(), generations)
+    removed = _remove_unknown(storage.index_root().iterdir(), generations, indexing.remove)
     removed += _remove_unknown(storage.imports_root().iterdir(), imports)
     known_photos = {uuid.hex for uuid in Photo.objects.values_list("uuid", flat=True)}
     removed += _remove_unknown(storage.photos_root().glob("??/*"), known_photos)
@@ -102,7 +104,9 @@ def _abandoned_uploads() -> int:
     return removed
 
 
-def _remove_unknown(folders: Iterable[Path], known: set[str]) -> int:
+def _remove_unknown(
+    folders: Iterable[Path], known: set[str], remove: Callable[[Path], None] = storage.remove_tree
+) -> int:
     removed = 0
     for folder in folders:
         if folder.name in known or not folder.is_dir():
@@ -113,6 +117,10 @@ def _remove_unknown(folders: Iterable[Path], known: set[str]) -> int:
             continue
         if not is_young:
             log.info("removing %s: nothing refers to it", folder)
-            storage.remove_tree(folder)
-            removed += 1
+            try:
+                remove(folder)
+            except IndexUnreachable as error:
+                log.warning("%s stays until the next time: %s", folder, error)
+            else:
+                removed += 1
     return removed

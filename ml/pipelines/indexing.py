@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from ml import registry
 from ml.adapt.linear import linear_fingerprint
-from ml.errors import GenerationMismatch, NoViews
+from ml.errors import GenerationMismatch, IndexUnreachable, NoViews
 from ml.geometry.crops import crop_of_view
 from ml.memory.budget import crops_within
 from ml.pipelines.progress import Progress, silent
@@ -29,7 +30,7 @@ from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
 from ml.search.calibration import ESTIMATOR, TAIL, fit_calibration
 from ml.search.config import SearchConfig
-from ml.search.decision import FALSE_ACCEPTS, RULE, fit_no_match
+from ml.search.decision import FALSE_ACCEPTS, RULE, draw_cohort, fit_no_match
 from ml.search.generation import (
     ADAPTER,
     ROWS_BYTES,
@@ -39,6 +40,7 @@ from ml.search.generation import (
     put_in_place,
     verify_files,
 )
+from ml.search.indexes import EXACT, IndexChoice, add_index, check_index, drop_index
 from ml.search.manifest import Manifest, digest_of, write_manifest
 from ml.search.rerank import quantize_cells
 from ml.types import Array, FloatArray, ViewSet
@@ -54,7 +56,13 @@ __all__ = [
     "verify_generation",
 ]
 
+log = logging.getLogger(__name__)
+
 FEATURES_VERSION = 1
+
+Describe = Callable[
+    [int, int, Path | None], tuple[FloatArray, str]
+]  # count, seed, folder; what `_patches` gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +185,18 @@ def build_generation(
     config: SearchConfig | None = None,
     calibration: CalibrationSource | None = None,
     memory_bytes: int | None = None,
+    choice: IndexChoice = EXACT,
     progress: Progress | None = None,
 ) -> Manifest:
     """Build a generation of these models in the new folder `out`, verified before it stands there.
 
     adapter_name: "identity" or "linear:FILE", whose file becomes a part of the generation.
-    memory_bytes: what embedding may take, as `features_of` says.
-    progress(stage, done, total) with the stages embedding, writing, calibrating, verifying.
+    memory_bytes: what embedding may take, as `features_of` says. choice: what it may be searched by beside the
+    exact scan; inverted lists that find too little are left out, and the manifest says so.
+    progress(stage, done, total) with the stages embedding, writing, calibrating, indexing (beside the exact scan),
+    verifying.
     Raises NoViews without entries, ValueError where ids repeat, FileExistsError where `out` exists,
-    GenerationMismatch where a model was rendered by another renderer.
+    GenerationMismatch where a model was rendered by another renderer, IndexUnreachable.
     """
     tell = progress or silent
     if out.exists():
@@ -204,7 +215,8 @@ def build_generation(
         vectors = _write_rows(staged, entries, tables, embedder.info, tell)
         source = calibration or CalibrationSource()
         patches = partial(_patches, embedder_name, adapter_name, kept=out.parent, memory_bytes=memory_bytes)
-        fitted, threshold = _calibrate(staged, vectors, patches, source, tell)
+        fitted, threshold = _calibrate(staged, vectors, patches, source, choice, tell)
+        index = _index(staged, vectors, patches, source, choice, tell)
         kind, _, file = adapter_name.partition(":")
         if file:
             shutil.copyfile(file, staged / ADAPTER)
@@ -224,6 +236,7 @@ def build_generation(
             search=config or SearchConfig(),
             files={},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            index=index,
         )
         del vectors
         names = sorted(path.name for path in staged.iterdir())
@@ -233,19 +246,31 @@ def build_generation(
         verify_files(staged)
         put_in_place(staged, out)
         tell("verifying", 1, 1)
+    except BaseException:
+        _drop(staged, choice)
+        raise
     finally:
         discard(staged)
     return manifest
 
 
-def verify_generation(path: Path) -> Manifest:
+def _drop(staged: Path, choice: IndexChoice) -> None:
+    try:
+        drop_index(staged, choice)
+    except IndexUnreachable as error:
+        log.warning("what the failed build had put elsewhere stays there: %s", error)
+
+
+def verify_generation(path: Path, choice: IndexChoice = EXACT) -> Manifest:
     """Read every byte of a generation and check what made it.
 
-    Raises GenerationCorrupt where a file is missing, truncated or altered, GenerationMismatch where it
-    was built with another embedder, renderer or adapter than this release has.
+    choice: what it is searched by is there, whole. Raises GenerationCorrupt where a file, or a view in a server,
+    is missing, truncated or altered, GenerationMismatch where it was built with another embedder, renderer or
+    adapter than this release has, IndexUnreachable.
     """
     manifest = verify_files(path)
     check_fingerprints(manifest)
+    check_index(path, manifest, choice)
     return manifest
 
 
@@ -383,8 +408,9 @@ def _read(path: Path, name: str) -> Array:
 def _calibrate(
     staged: Path,
     vectors: npt.NDArray[np.float16],
-    describe: Callable[[int, int, Path | None], tuple[FloatArray, str]],
+    describe: Describe,
     source: CalibrationSource,
+    choice: IndexChoice,
     tell: Progress,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     tell("calibrating", 0, 2)
@@ -395,7 +421,8 @@ def _calibrate(
     folder = source.absent or source.backgrounds
     absent, absent_from = describe(source.absent_patches, source.seed + 1, folder)
     products = np.load(staged / "model_ids.npy")
-    rule = fit_no_match(cast("FloatArray", vectors), fitted.lines, products, absent)
+    cohort = None if choice.kind == "exact" else draw_cohort(products)
+    rule = fit_no_match(cast("FloatArray", vectors), fitted.lines, products, absent, cohort)
     tell("calibrating", 2, 2)
     calibration = {
         "estimator": ESTIMATOR,
@@ -413,7 +440,26 @@ def _calibrate(
         "source": absent_from,
         "of": "photos of things not in the catalog" if source.absent else "background patches",
     }
+    if cohort is not None:
+        no_match["cohort"] = cohort.tolist()
     return calibration, no_match
+
+
+def _index(
+    staged: Path,
+    vectors: npt.NDArray[np.float16],
+    describe: Describe,
+    source: CalibrationSource,
+    choice: IndexChoice,
+    tell: Progress,
+) -> Mapping[str, Any]:
+    if choice.kind == "exact":
+        return {"kind": "exact"}
+    tell("indexing", 0, 1)
+    backgrounds, _ = describe(source.patches, source.seed, source.backgrounds)
+    made = add_index(staged, vectors, backgrounds, choice)
+    tell("indexing", 1, 1)
+    return made
 
 
 @lru_cache(maxsize=4)

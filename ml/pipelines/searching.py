@@ -23,6 +23,7 @@ from ml.protocols import Adapter, Detector, Embedder, Features
 from ml.search.agreement import Agreement, agreement, other_viewpoints
 from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
 from ml.search.config import SearchConfig
+from ml.search.indexes import EXACT, IndexChoice
 from ml.search.library import Library, Scored
 from ml.search.ranking import (
     PhotoBest,
@@ -91,14 +92,16 @@ class Searcher:
         detector_name: str = registry.DEFAULT_DETECTOR,
         config: SearchConfig | None = None,
         fit_pose: PoseFitter | None = None,
+        choice: IndexChoice = EXACT,
     ) -> Searcher:
         """Memory-map a generation, and the small ones appended to it.
 
         config: None takes the one stored with the generation. fit_pose: None takes `ModelPoseFitter`.
         Raises GenerationCorrupt where a file is missing or short, GenerationMismatch where the generation
-        was built with another embedder, renderer or adapter; both say what to run.
+        was built with another embedder, renderer or adapter, IndexUnreachable where choice names a server that
+        doesn't answer; all say what to do.
         """
-        library = Library.open([generation, *appended])
+        library = Library.open([generation, *appended], choice)
         for opened in library.generations:
             check_fingerprints(opened.manifest, embedder_name=embedder_name)
         return cls(
@@ -154,7 +157,9 @@ class Searcher:
             matches = self._matches(ranking, searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
-            rule.evidence(photo.scored.calibrated, photo.scored.cosines, photo.scored.products)
+            rule.evidence(
+                photo.scored.calibrated, photo.scored.cosines, photo.scored.products, self.library.cohort
+            )
             for photo in searched
         )
         answer = SearchAnswer(
@@ -236,11 +241,11 @@ class Searcher:
         clock: Clock,
     ) -> list[_Searched]:
         searched = []
-        for index in used:
-            with _timed(clock, "search"):
-                scored = self.library.score(features.vectors[index], infos[index].box.aspect, tau, live)
-                by_cosine = self.config.rank_by == "cosine"
-                ranked: FloatArray = scored.cosines if by_cosine else scored.calibrated
+        with _timed(clock, "search"):
+            crops = [(features.vectors[index], infos[index].box.aspect) for index in used]
+            found = self.library.score_photos(crops, tau, live)
+        for index, scored in zip(used, found, strict=True):
+            ranked: FloatArray = scored.cosines if self.config.rank_by == "cosine" else scored.calibrated
             with _timed(clock, "rerank"):
                 if features.cells is not None:
                     ranked = self._rerank(scored, ranked, features.cells[index])

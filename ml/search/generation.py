@@ -14,6 +14,8 @@ A generation is a folder that is never changed once it stands. Its rows are view
     masks.npy        (n, 128) uint8, the 32 x 32 mask of the crop, packed bits
     calibration.npy  (n, 2) float32, c and d of calibrated = c * cosine + d
     adapter.safetensors  phi, where photos' descriptors are adapted (ml.adapt.linear)
+    lists.faiss      the vectors once more, in inverted lists; only where asked for and good enough
+    collection.txt   name of the Milvus collection that holds them as well; only where asked for
     manifest.json
 """
 

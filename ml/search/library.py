@@ -1,4 +1,10 @@
-"""What one search looks through: an index generation, and the small ones appended since."""
+"""What one search looks through: an index generation, and the small ones appended since.
+
+The exact scan scores every view of the slice. An approximate one gives candidates; they name products, and all
+views of those in the slice are scored exactly. So the mean of a product's best views, its other viewpoints and the
+no-match rule see of a product what they see with the exact scan; what may be missed is a product none of whose
+views is among the candidates.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +17,16 @@ import numpy.typing as npt
 
 from ml.errors import NoViews
 from ml.search.aspect import aspect_slice, widen
+from ml.search.decision import COMPARED
 from ml.search.generation import Generation, open_generation
+from ml.search.indexes import EXACT, IndexChoice, open_scan
 from ml.search.manifest import Manifest
-from ml.search.scan import ExactScan
-from ml.types import Camera, FloatArray, View
+from ml.search.scan import ExactScan, Found
+from ml.types import BoolArray, Camera, FloatArray, View
 
 __all__ = ["Library", "Scored"]
+
+ENOUGH = 1024  # live candidates; with fewer (a rare shape, most products withdrawn) the slice is scored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,9 +51,11 @@ class Scored:
 class Library:
     """Generations searched together. A model in several of them is taken from the last."""
 
-    def __init__(self, generations: Sequence[Generation]) -> None:
+    def __init__(self, generations: Sequence[Generation], choice: IndexChoice = EXACT) -> None:
         self.generations = tuple(generations)
-        self._scans = [ExactScan(generation.vectors, generation.rows) for generation in generations]
+        self._exact = [ExactScan(generation.vectors, generation.rows) for generation in generations]
+        self._scans = [open_scan(generation, choice) for generation in generations]
+        self._is_exact = all(isinstance(scan, ExactScan) for scan in self._scans)
         self._offsets = np.cumsum([0, *(len(generation) for generation in generations)])
         ids = np.concatenate([generation.model_ids for generation in generations])
         self.model_ids, products = np.unique(ids, return_inverse=True)
@@ -53,11 +65,13 @@ class Library:
             self._products.append(products[start:stop].astype(np.int64))
             last[self._products[-1]] = index
         self._is_current = [last[found] == index for index, found in enumerate(self._products)]
+        cohort = self.manifest.no_match.get("cohort")
+        self.cohort: BoolArray | None = None if cohort is None else np.isin(self.model_ids, cohort)
 
     @classmethod
-    def open(cls, folders: Iterable[Path]) -> Library:
-        """Memory-mapped. Raises GenerationCorrupt."""
-        return cls([open_generation(folder) for folder in folders])
+    def open(cls, folders: Iterable[Path], choice: IndexChoice = EXACT) -> Library:
+        """Memory-mapped. Raises GenerationCorrupt, IndexUnreachable."""
+        return cls([open_generation(folder) for folder in folders], choice)
 
     def __len__(self) -> int:
         return int(self._offsets[-1])
@@ -77,27 +91,52 @@ class Library:
             for current, products in zip(self._is_current, self._products, strict=True)
         ]
 
-    def score(
-        self, vector: FloatArray, aspect: float, tau: float, live: Sequence[npt.NDArray[np.bool_]]
-    ) -> Scored:
-        """Every live view whose aspect is within a factor tau of the crop's, scored exactly.
+    def score_photos(
+        self,
+        crops: Sequence[tuple[FloatArray, float]],
+        tau: float,
+        live: Sequence[npt.NDArray[np.bool_]],
+    ) -> list[Scored]:
+        """`score` for each vector and aspect of photos of one object: what is compared with one is with all."""
+        found = [self.score(vector, aspect, tau, live) for vector, aspect in crops]
+        if len(found) == 1 or self._is_exact:
+            return found
+        wanted = np.zeros(len(self.model_ids), np.bool_)
+        for one in found:
+            wanted |= self._best_products(one.products, one.cosines)
+        return [self.score(vector, aspect, tau, live, wanted=wanted) for vector, aspect in crops]
 
-        Where none is, tau is widened until one is. Raises NoViews where no view is live at all.
+    def score(
+        self,
+        vector: FloatArray,
+        aspect: float,
+        tau: float,
+        live: Sequence[npt.NDArray[np.bool_]],
+        *,
+        wanted: BoolArray | None = None,
+    ) -> Scored:
+        """The live views whose aspect is within a factor tau of the crop's, scored exactly: all of them, or with
+        an approximate scan those of the products it proposes, of the cohort and of `wanted` (p,).
+
+        Where none is, tau is widened until one is. Raises NoViews where no view is live at all, IndexUnreachable.
         """
         if not any(mask.any() for mask in live):
             raise NoViews("the index holds no view to compare with; import products and build it")
         slices, used = self._slices(aspect, tau, live)
         rows, cosines, calibrated, products = [], [], [], []
         for index, (found, mask) in enumerate(zip(slices, live, strict=True)):
-            generation = self.generations[index]
-            scores = self._scans[index].scores(vector, found)
-            lines = generation.calibration[found]
-            keep = mask[found]
+            at, scores = self._scans[index].nearest(vector, found)
+            if len(at) < found.stop - found.start:
+                at, scores = self._completed(index, vector, found, mask, (at, scores), wanted)
+            # all rows of a slice are taken as one, without a copy
+            where = found if len(at) == found.stop - found.start else at
+            lines = self.generations[index].calibration[where]
+            keep = mask[where]
             picked: slice | npt.NDArray[np.bool_] = slice(None) if keep.all() else keep
-            rows.append(np.arange(found.start, found.stop)[picked] + self._offsets[index])
+            rows.append(at[picked] + self._offsets[index])
             cosines.append(scores[picked])
             calibrated.append((scores * lines[:, 0] + lines[:, 1])[picked])
-            products.append(self._products[index][found][picked])
+            products.append(self._products[index][where][picked])
         return Scored(
             np.concatenate(rows),
             np.concatenate(cosines),
@@ -106,6 +145,37 @@ class Library:
             used,
             used != tau,
         )
+
+    def _completed(
+        self,
+        index: int,
+        vector: FloatArray,
+        found: slice,
+        mask: npt.NDArray[np.bool_],
+        candidates: Found,
+        wanted: BoolArray | None,
+    ) -> Found:
+        """All live views of the slice whose products the candidates name, or all, where those are not ENOUGH."""
+        rows, cosines = candidates
+        is_live = mask[rows]
+        keep = mask[found]
+        if np.count_nonzero(is_live) >= ENOUGH:
+            products = self._products[index]
+            named = self._best_products(products[rows[is_live]], cosines[is_live])
+            for more in (self.cohort, wanted):
+                named = named if more is None else named | more
+            keep = keep & named[products[found]]
+        rows = found.start + np.flatnonzero(keep)
+        return rows, self._exact[index].scores_at(vector, rows)
+
+    def _best_products(
+        self, products: npt.NDArray[np.int64], cosines: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.bool_]:
+        """(p,): the COMPARED products of the best cosine; both arguments (m,), one a view."""
+        best = np.full(len(self.model_ids), -np.inf, np.float32)
+        np.maximum.at(best, products, cosines)
+        least = np.partition(best, -COMPARED)[-COMPARED] if len(best) > COMPARED else -np.inf
+        return (best >= least) & np.isfinite(best)
 
     def _slices(
         self, aspect: float, tau: float, live: Sequence[npt.NDArray[np.bool_]]

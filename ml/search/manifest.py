@@ -37,6 +37,7 @@ class Manifest:
     models, views         counts
     calibration           how c and d were fitted, in words and numbers
     no_match              threshold on a query's best calibrated score, and how it was set
+    index                 what it may be searched by beside the exact scan, and the recall that was measured, or why not
     files                 name -> digest of every other file of the generation
     """
 
@@ -57,6 +58,7 @@ class Manifest:
     created: str
     version: int = VERSION
     notes: Mapping[str, Any] = field(default_factory=dict)
+    index: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def no_match_rule(self) -> NoMatchRule:

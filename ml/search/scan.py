@@ -1,4 +1,4 @@
-"""The exact search: every view of a slice is scored.
+"""The nearest views of a slice: what a scan promises, and the exact one, which scores them all.
 
 A million views are scanned faster than an approximate index loses the exact one; and with every score at
 hand the best view of each product, the sum over several photos and the no-match test are exact as well.
@@ -6,15 +6,31 @@ hand the best view of each product, the sum over several photos and the no-match
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from ml.types import FloatArray
 
-__all__ = ["ExactScan"]
+__all__ = ["CANDIDATES", "ExactScan", "Found", "Scan"]
+
+CANDIDATES = (
+    4096  # views an approximate scan gives; of the few hundred products that a search ranks they are enough
+)
+
+Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
 _BLOCK = 2048  # rows converted at a time beyond that: stays in the second-level cache
+
+
+class Scan(Protocol):
+    """What finds the nearest views of a generation; a row's number there is its id."""
+
+    def nearest(self, query: FloatArray, rows: slice) -> Found:
+        """query (d,) float32 of length 1 -> rows of the slice, ascending, and their cosines: all of them, or the
+        CANDIDATES nearest, or as many as an approximate scan came upon. Raises IndexUnreachable."""
 
 
 class ExactScan:
@@ -33,6 +49,20 @@ class ExactScan:
     def _block(self, start: int, stop: int) -> torch.Tensor:
         # np.array copies the block out of the read-only map, which torch can't share.
         return torch.from_numpy(np.array(self._halves[start : min(start + _BLOCK, stop)])).float()
+
+    def nearest(self, query: FloatArray, rows: slice) -> Found:
+        """All rows of the slice."""
+        return np.arange(rows.start, rows.stop), self.scores(query, rows)
+
+    def scores_at(self, query: FloatArray, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """query (d,) float32 of length 1, rows (m,) -> (m,) cosines."""
+        vectors = self._halves if self._rows is None else self._rows
+        column = np.asarray(query, dtype=np.float32)
+        found = np.empty(len(rows), np.float32)
+        for start in range(0, len(rows), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            found[part] = np.asarray(vectors[rows[part]], np.float32) @ column
+        return found
 
     def scores(self, query: FloatArray, rows: slice) -> npt.NDArray[np.float32]:
         """query (d,) float32 of length 1 -> (rows.stop - rows.start,) cosines."""

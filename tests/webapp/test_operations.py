@@ -51,6 +51,8 @@ def counted(settings: Any) -> None:
         ({"SHAPELENS_ORIGINS": "http://shop.example"}, "must begin with https://"),
         ({"SHAPELENS_METRICS_TOKEN": "1234"}, "SHAPELENS_METRICS_TOKEN must have"),
         ({"SHAPELENS_SEARCH_RATE": "often"}, "write a number and a time"),
+        ({"SHAPELENS_INDEX": "fast"}, "it is one of exact, lists, milvus"),
+        ({"SHAPELENS_INDEX": "milvus"}, "needs SHAPELENS_MILVUS_URL, e.g. http://host:19530"),
     ],
 )
 def test_production_refuses_to_start_insecurely(

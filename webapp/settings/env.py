@@ -17,6 +17,7 @@ _SHORTEST_SECRET = 32
 _TRUSTED_EVERYONE = "*"
 _RATE = re.compile(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)")
 _LOG_FORMATS = ("line", "json")
+_INDEXES = ("exact", "lists", "milvus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ class Env:
     embed_mib       SHAPELENS_EMBED_MIB: MiB that embedding rendered views may take in a worker, beside the
                     process itself; 0 = as much as is quickest
     callback_hosts  SHAPELENS_CALLBACK_HOSTS: hosts that may be told of ended searches; none by default
+    index           SHAPELENS_INDEX: exact, lists or milvus: what new indexes are built with, and searched by where
+                    they have it (docs/operations.md)
+    milvus_url      SHAPELENS_MILVUS_URL, e.g. http://user:password@host:19530/database; for SHAPELENS_INDEX=milvus
     photo_days      SHAPELENS_PHOTO_DAYS: days a photo and its search are kept; 0 = for ever
     disk_mib        SHAPELENS_DISK_MIB: MiB that the data folder may take; over it, what is needed least goes first
                     (docs/operations.md); 0 = no limit
@@ -67,6 +71,8 @@ class Env:
     sweep_seconds: float
     job_workers: int
     embed_mib: int
+    index: str
+    milvus_url: str
     photo_days: int
     disk_mib: int
     callback_hosts: tuple[str, ...]
@@ -100,6 +106,8 @@ def read(base: Path) -> Env:
         sweep_seconds=env.float("SHAPELENS_SWEEP_SECONDS", default=5.0),
         job_workers=env.int("SHAPELENS_JOB_WORKERS", default=max(1, min(8, os.cpu_count() or 1))),
         embed_mib=env.int("SHAPELENS_EMBED_MIB", default=0),
+        index=env.str("SHAPELENS_INDEX", default="exact"),
+        milvus_url=env.str("SHAPELENS_MILVUS_URL", default=""),
         photo_days=env.int("SHAPELENS_PHOTO_DAYS", default=0),
         disk_mib=env.int("SHAPELENS_DISK_MIB", default=0),
         callback_hosts=tuple(name.casefold() for name in env.list("SHAPELENS_CALLBACK_HOSTS", default=[])),
@@ -115,6 +123,13 @@ def read(base: Path) -> Env:
     )
     if values.log_format not in _LOG_FORMATS:
         raise ImproperlyConfigured(f"SHAPELENS_LOG_FORMAT={values.log_format!r}; it is line or json")
+    if values.index not in _INDEXES:
+        raise ImproperlyConfigured(f"SHAPELENS_INDEX={values.index!r}; it is one of {', '.join(_INDEXES)}")
+    if values.index == "milvus" and not values.milvus_url:
+        raise ImproperlyConfigured(
+            "SHAPELENS_INDEX=milvus needs SHAPELENS_MILVUS_URL, e.g. http://host:19530, "
+            "and its client: pip install shapelens[milvus]"
+        )
     if is_production:
         _refuse_insecure(values)
     return values

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ml.search import decision
 from ml.search.calibration import fit_calibration
-from ml.search.decision import LEAST_PRODUCTS, NoMatchRule, fit_no_match, standing_out
+from ml.search.decision import LEAST_PRODUCTS, NoMatchRule, draw_cohort, fit_no_match, standing_out
 
 VIEWS = 6  # a product
 
@@ -95,3 +96,28 @@ def test_a_shop_of_few_products_and_an_index_of_before_have_a_threshold_alone() 
     assert few.kept(few.background(2000, 5), few.rule) == pytest.approx(0.01, abs=0.01)
     assert NoMatchRule.from_json({"threshold": 0.3, "patches": 9}) == NoMatchRule(0.3)
     assert NoMatchRule.from_json(few.rule.to_json()) == few.rule
+
+
+def test_the_rule_holds_for_candidates_beside_a_cohort(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision, "COMPARED", 20)
+    monkeypatch.setattr(decision, "COHORT", 40)
+    shop = World(200, 1.0)
+    cohort = draw_cohort(shop.products)
+    is_drawn = np.isin(np.arange(200), cohort)
+    rule = fit_no_match(shop.views, shop.lines, shop.products, shop.background(8000, 2), cohort)
+    said = []
+    for cosines in shop.background(4000, 5) @ shop.views.T:
+        best = cosines.reshape(200, VIEWS).max(axis=1)
+        seen = (is_drawn | (best >= np.sort(best)[-20]))[shop.products]
+        calibrated = cosines[seen] * shop.lines[seen, 0] + shop.lines[seen, 1]
+        said.append(rule.evidence(calibrated, cosines[seen], shop.products[seen], is_drawn) >= rule.threshold)
+    assert len(cohort) == 40
+    assert np.mean(said) == pytest.approx(0.01, abs=0.006)
+
+
+def test_the_best_is_held_against_the_cohort_and_not_against_other_candidates() -> None:
+    best = np.array([0.9, 0.85, 0.8, 0.75, *np.linspace(0.1, 0.3, LEAST_PRODUCTS)], np.float32)
+    products, cohort = np.arange(len(best)), np.arange(len(best) + 3) >= 4
+    assert standing_out(best, products, cohort) == pytest.approx(0.9 - 0.2)
+    few = np.arange(len(best)) >= 5  # one too few: then all that were compared
+    assert standing_out(best, products, few) == standing_out(best, products)
