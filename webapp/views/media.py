@@ -58,7 +58,7 @@ def shared_photo(request: HttpRequest, token: str) -> HttpResponseBase:
     path = selectors.stored_photo(row.photo.uuid) if row else None
     if path is None:
         raise Http404(gettext("this link has expired or was deleted"))
-    return _file(path, "private, no-store")
+    return _file(request, path, "private, no-store")
 
 
 @require_safe
