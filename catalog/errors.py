@@ -11,6 +11,7 @@ __all__ = [
     "Busy",
     "Conflict",
     "GenerationCorrupt",
+    "MediaDown",
     "NoIndex",
     "NotPossible",
     "ShapelensError",
@@ -40,6 +41,12 @@ class StorageFull(ShapelensError):
     """The disk has no room."""
 
     code = "storage_full"
+
+
+class MediaDown(ShapelensError):
+    """The bucket of photos and models does not answer; to be tried again."""
+
+    code = "media_down"
 
 
 class NotPossible(ShapelensError):

@@ -17,6 +17,7 @@ FAILURES = {
     "bad_box": _("the box has nothing in the photo; draw it around the object"),
     "no_index": _("nothing can be searched yet; try again later"),
     "no_views": _("nothing can be searched yet; try again later"),
+    "media_down": _("the store of photos and models does not answer; try again in a minute"),
     "too_slow": _("the search took too long and was stopped; try again with a smaller box"),
     "error": _("something went wrong while searching; the photo is kept: try again"),
 }
