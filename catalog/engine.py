@@ -32,6 +32,7 @@ __all__ = [
     "GenerationCorrupt",
     "ShapelensError",
     "build_generation",
+    "check_files",
     "colors_of_model",
     "colors_of_photo",
     "content_hash",
@@ -173,6 +174,13 @@ def build_generation(
 
     memory = settings.SHAPELENS_EMBED_MIB << 20 or None
     return built(entries, out, embedder_name=embedder_name(), memory_bytes=memory, progress=progress)
+
+
+def check_files(path: Path) -> Manifest:
+    """Every byte of a generation as it was written, whatever made it. Raises GenerationCorrupt."""
+    from ml.search.generation import verify_files
+
+    return verify_files(path)
 
 
 def verify_generation(path: Path) -> Manifest:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,12 +17,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from catalog import engine, jobs, storage
-from catalog.errors import Busy, GenerationCorrupt, NoIndex, NotPossible, ShapelensError
+from catalog import bucket, engine, jobs, media, storage
+from catalog.errors import Busy, GenerationCorrupt, MediaDown, NoIndex, NotPossible, ShapelensError
 from catalog.models import ActiveGeneration, Asset, Catalog, IndexGeneration, Product
 from catalog.services import leases
 
 if TYPE_CHECKING:
+    from ml.pipelines.indexing import GenerationEntry
     from ml.search.manifest import Manifest
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "add_ready",
     "assets_to_index",
     "check",
+    "copies",
     "folder",
     "folders",
     "generation_before",
@@ -39,6 +41,7 @@ __all__ = [
     "rollback",
     "run_build",
     "step_back",
+    "verify",
 ]
 
 log = logging.getLogger(__name__)
@@ -63,13 +66,38 @@ class IndexReport:
 
 
 def folder(generation: IndexGeneration) -> Path:
-    return Path(settings.SHAPELENS_DATA) / generation.path
+    """On this disk. Raises MediaDown, GenerationCorrupt where it has to be fetched and can't be."""
+    return _fetched(generation.path)
 
 
 def folders(generation: IndexGeneration) -> list[Path]:
-    """Its own, then those of what was added to it since."""
-    data = Path(settings.SHAPELENS_DATA)
-    return [folder(generation), *(data / path for path in generation.additions)]
+    """Its own, then those of what was added to it since; raises as `folder` does."""
+    return [_fetched(path) for path in (generation.path, *generation.additions)]
+
+
+def copies(generation: IndexGeneration) -> list[Path]:
+    """Its folders that should be on this disk: all of them, or where a bucket keeps them those used here."""
+    paths = [media.data_path(path) for path in (generation.path, *generation.additions)]
+    return [path for path in paths if path.exists() or not bucket.is_configured()]
+
+
+def verify(path: Path) -> Manifest:
+    """Read every byte of a folder; a damaged copy of a sound one is fetched anew.
+
+    Raises GenerationCorrupt, GenerationMismatch, MediaDown.
+    """
+    try:
+        return engine.verify_generation(path)
+    except GenerationCorrupt as error:
+        if not bucket.is_configured() or not bucket.exists(media.key_of(path / media.MARKER)):
+            raise
+        log.warning("%s is fetched again: %s", path, error)
+        storage.remove_tree(path)
+        return engine.verify_generation(_fetched(media.key_of(path)))
+
+
+def _fetched(path: str) -> Path:
+    return media.fetch_folder(media.data_path(path), engine.check_files)
 
 
 def active_generation() -> IndexGeneration:
@@ -129,6 +157,10 @@ def run_build(
         except leases.LeaseLost:
             log.warning("index build %s was taken over", generation_id)
             return
+        except MediaDown:
+            leases.excuse(lease)
+            log.warning("index build %s lost the media bucket; it is built anew", generation_id)
+            raise
         except ShapelensError as error:
             _fail(lease, str(error))
             if is_waiting_refused:
@@ -169,9 +201,9 @@ def _build(generation: IndexGeneration, lease: leases.Lease, progress: Progress 
     assets = list(assets_to_index(generation.catalog))
     _refuse_other_renderer(assets)
     out = storage.generation_directory(generation.pk)
-    storage.remove_tree(out)  # what an attempt that was killed had put there
-    entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in assets]
-    manifest = engine.build_generation(entries, out, progress=_Teller(lease, progress))
+    media.delete(out)  # what an attempt that was killed had put there
+    manifest = engine.build_generation(_entries(assets), out, progress=_Teller(lease, progress))
+    media.keep(out)
     content = json.loads(json.dumps(dataclasses.asdict(manifest)))
     with transaction.atomic():
         lease.write(
@@ -207,14 +239,24 @@ def add_ready() -> int:
     if not 0 < len(waiting) <= MOST_ADDED or not engine.is_current(folder(generation)):
         return 0
     out = storage.addition_directory(generation.pk)
-    entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in waiting]
-    engine.build_generation(entries, out, progress=_untold)
+    engine.build_generation(_entries(waiting), out, progress=_untold)
+    media.keep(out)
     with transaction.atomic():
         row = IndexGeneration.objects.select_for_update().get(pk=generation.pk)
         row.additions = [*row.additions, str(out.relative_to(settings.SHAPELENS_DATA))]
         row.save(update_fields=["additions"])
         row.assets.add(*waiting)
     return len(waiting)
+
+
+def _entries(assets: Sequence[Asset]) -> list[GenerationEntry]:
+    """With the views on this disk."""
+    directories = [storage.asset_directory(asset.hash) for asset in assets]
+    media.fetch_all(folder / name for folder in directories for name in ("views.npz", "views.jpg"))
+    return [
+        engine.entry(asset.pk, folder, asset.first_view_id)
+        for asset, folder in zip(assets, directories, strict=True)
+    ]
 
 
 def _untold(stage: str, done: int, total: int) -> None:
@@ -275,7 +317,7 @@ def activate(generation_id: int) -> IndexGeneration:
         status = generation.get_status_display() if generation else "unknown"
         raise NotPossible(f"index {generation_id} is {status}; only a ready one can be activated")
     try:
-        engine.verify_generation(folder(generation))
+        verify(folder(generation))
     except GenerationCorrupt as error:
         _withdraw(generation, str(error))
         raise
@@ -292,7 +334,7 @@ def step_back(damaged: IndexGeneration, reason: str) -> None:
     one is built anew. Does nothing where the files are sound."""
     _drop_damaged_additions(damaged)
     try:
-        engine.verify_generation(folder(damaged))
+        verify(folder(damaged))
         return
     except GenerationCorrupt:
         log.error("index %s is damaged: %s", damaged.pk, reason)
@@ -314,7 +356,7 @@ def _drop_damaged_additions(generation: IndexGeneration) -> None:
     sound = []
     for path in generation.additions:
         try:
-            engine.verify_generation(Path(settings.SHAPELENS_DATA) / path)
+            verify(_fetched(path))
         except GenerationCorrupt as error:
             log.error("what was added to index %s is damaged: %s", generation.pk, error)
         else:
@@ -351,7 +393,7 @@ def generation_before() -> IndexGeneration:
 def check() -> IndexReport:
     """Verify what is being served. Raises NoIndex, GenerationCorrupt or GenerationMismatch."""
     generation = active_generation()
-    manifest, *_ = [engine.verify_generation(path) for path in folders(generation)]
+    manifest, *_ = [verify(path) for path in folders(generation)]
     indexed = set(generation.assets.values_list("pk", flat=True))
     wanted = set(assets_to_index(generation.catalog).values_list("pk", flat=True))
     return IndexReport(generation, manifest, waiting=len(wanted - indexed), withdrawn=len(indexed - wanted))
