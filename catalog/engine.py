@@ -45,6 +45,7 @@ __all__ = [
     "adapter_in",
     "adapter_of",
     "build_generation",
+    "check_files",
     "colors_of_model",
     "colors_of_photo",
     "content_hash",
@@ -252,6 +253,13 @@ def adapt_models(
         seed=seed,
         progress=progress,
     )
+
+
+def check_files(path: Path) -> Manifest:
+    """Every byte of a generation as it was written, whatever made it. Raises GenerationCorrupt."""
+    from ml.search.generation import verify_files
+
+    return verify_files(path)
 
 
 def verify_generation(path: Path) -> Manifest:

@@ -19,6 +19,7 @@ __all__ = [
     "Conflict",
     "GenerationCorrupt",
     "IndexUnreachable",
+    "MediaDown",
     "NoIndex",
     "NotPossible",
     "ShapelensError",
@@ -48,6 +49,12 @@ class StorageFull(ShapelensError):
     """The disk has no room."""
 
     code = "storage_full"
+
+
+class MediaDown(ShapelensError):
+    """The bucket of photos and models does not answer; to be tried again."""
+
+    code = "media_down"
 
 
 class NotPossible(ShapelensError):

@@ -9,7 +9,7 @@ import base64
 import math
 from typing import TYPE_CHECKING, Any
 
-from catalog import storage
+from catalog import media, storage
 from catalog.errors import NotPossible
 from catalog.models import Asset, Product, Search
 
@@ -56,7 +56,7 @@ def show_match(search: Search, rank: int = 1) -> Renderer:
     mesh.matrixAutoUpdate = False
     mesh.matrix = fields["matrix"]
     photo = search.photos.select_related("photo").get(position=result.photo_index).photo
-    data = base64.b64encode(storage.photo_picture(photo.uuid).read_bytes()).decode()
+    data = base64.b64encode(media.read_photo(storage.photo_picture(photo.uuid)).data).decode()
     depth = 0.9 * fields["far"]
     height = 2 * depth * math.tan(math.radians(fields["fov"]) / 2)
     plane = three.Mesh(
@@ -97,7 +97,7 @@ def _mesh(asset: Asset) -> tuple[Mesh, np.ndarray]:
     import pythreejs as three
     import trimesh
 
-    loaded = trimesh.load(storage.asset_directory(asset.hash) / "model.glb").to_geometry()
+    loaded = trimesh.load(media.asset_files(asset.hash, "model.glb") / "model.glb").to_geometry()
     points = np.asarray(loaded.vertices, np.float32)
     colors = np.asarray(loaded.visual.to_color().vertex_colors[:, :3], np.float32) / 255
     attributes = {

@@ -20,6 +20,7 @@ FAILURES = {
     "index_unreachable": _(
         "the catalog can't be searched right now; the photo is kept: try again in a minute"
     ),
+    "media_down": _("the store of photos and models does not answer; try again in a minute"),
     "too_slow": _("the search took too long and was stopped; try again with a smaller box"),
     "error": _("something went wrong while searching; the photo is kept: try again"),
 }

@@ -12,7 +12,8 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
-from catalog import engine, storage
+from catalog import engine, media, storage
+from catalog.errors import MediaDown, StorageFull
 from catalog.models import (
     ActiveGeneration,
     Asset,
@@ -124,9 +125,9 @@ def product_fields(product: Product) -> dict[str, Any]:
 def model_facts(asset: Asset) -> dict[str, Any]:
     """What was found while it was read; {} where its files are not there."""
     try:
-        text = (storage.asset_directory(asset.hash) / "facts.json").read_text(encoding="utf-8")
+        text = (media.asset_files(asset.hash, "facts.json") / "facts.json").read_text(encoding="utf-8")
         facts: dict[str, Any] = json.loads(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, MediaDown, StorageFull):
         return {}
     return facts
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.cache import cache
 
 from catalog import engine, selectors
-from catalog.errors import GenerationCorrupt, NoIndex
+from catalog.errors import GenerationCorrupt, MediaDown, NoIndex, StorageFull
 from catalog.models import Feedback, Product, Search, SearchResult
 from catalog.saying import failure_text
 from catalog.services import finding, indexing
@@ -261,7 +261,7 @@ def look_alikes(product: Product) -> list[Product]:
     if assets is None:
         try:
             found = engine.most_alike(indexing.folder(generation), product.asset_id or 0, top=_ALIKE_KEPT)
-        except GenerationCorrupt as error:
+        except (GenerationCorrupt, MediaDown, StorageFull) as error:
             log.warning("no products are shown as alike: %s", error)
             return []
         assets = [model for model, _ in found]

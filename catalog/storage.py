@@ -8,6 +8,8 @@ photos/ab/<uuid>/          original and upright picture of a photo
 uploads/<uuid>/            a catalog that was sent
 imports/<id>/              an import's unpacked source, deleted when it ends
 cache/                     may be deleted at any time
+
+Where a bucket keeps them, all but imports/ and cache/ are copies of what this machine used (`catalog.media`).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from catalog.errors import MediaDown
 from catalog.services import callbacks, comparing, importing, indexing, leases, searching, sweeping, tidying
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
 ]
 
 _RETRIED = {
-    "autoretry_for": leases.DATABASE_GONE,
+    "autoretry_for": (*leases.DATABASE_GONE, MediaDown),
     "retry_backoff": 2,  # seconds, doubled each time
     "retry_backoff_max": 60,
     "max_retries": 6,  # two minutes in all; then the sweeper

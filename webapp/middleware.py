@@ -9,10 +9,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import get_language_from_request, gettext, override
 
+from catalog.errors import MediaDown, StorageFull
+from webapp.api.problems import known
 from webapp.limits import seconds_to_wait
 from webapp.metrics import REQUESTS, SECONDS
 
-__all__ = ["BodyLimit", "LoginLimit", "Measured", "SecurityHeaders"]
+__all__ = ["BodyLimit", "LoginLimit", "Measured", "Outages", "SecurityHeaders"]
 
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -66,6 +68,19 @@ class SecurityHeaders:
         if path.startswith("/admin/"):
             return self.ADMIN
         return self.API_PAGE if path == "/api/v1/docs" else self.POLICY
+
+
+class Outages:
+    """A file that can't be had now, whatever page it is for: said as it is, and asked for again later."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return known(exception) if isinstance(exception, (MediaDown, StorageFull)) else None
 
 
 class BodyLimit:

@@ -148,6 +148,7 @@ class IndexGenerationAdmin(ReadOnlyAdmin):
             "disk": disk,
             "folders": [(name, _HOLDS.get(name, ""), size) for name, size in folders if size],
             "photo_days": settings.SHAPELENS_PHOTO_DAYS,
+            "media": settings.SHAPELENS_MEDIA,
         }
         return TemplateResponse(request, "admin/catalog/disk.html", context)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog import engine, storage
+from catalog import engine, media, storage
 from catalog.services import indexing
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def adapt_catalog(
     is_kept_anyway: bool,
     progress: Callable[[str, int, int], None],
 ) -> tuple[AdaptReport, bool]:
-    """What it brought, and whether the next build takes it. Raises NoViews, BadSource."""
-    directories = [storage.asset_directory(asset.hash) for asset in indexing.assets_to_index(None)]
+    """What it brought, and whether the next build takes it. Raises NoViews, BadSource, MediaDown."""
+    directories = [media.asset_files(asset.hash, "model.glb") for asset in indexing.assets_to_index(None)]
     kept = storage.adapter_file(engine.embedder_fingerprint())
     tried = kept.with_name(f"{uuid.uuid4().hex}.trial")
     try:
@@ -35,14 +35,15 @@ def adapt_catalog(
         is_kept = report.is_better or is_kept_anyway
         if is_kept:
             tried.replace(kept)
+            media.keep(kept)
         return report, is_kept
     finally:
         tried.unlink(missing_ok=True)
 
 
 def forget_adapter() -> bool:
-    """The next build takes none; False where there was none."""
+    """The next build takes none; False where there was none. Raises MediaDown."""
     kept = storage.adapter_file(engine.embedder_fingerprint())
-    had = kept.exists()
-    kept.unlink(missing_ok=True)
+    had = media.exists(kept)
+    media.delete_file(kept)
     return had

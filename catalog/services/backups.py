@@ -4,6 +4,9 @@ A backup is a folder: `database.dump` (or `database.sqlite3`), `files/`, and las
 and digest of each; without it the folder is no backup. Files come before rows in this application, and are
 never changed once their row is there; so the database is taken first, the files its rows name after it, and
 a copy needs no pause: what is added meanwhile is not in the rows, and a photo deleted meanwhile stays deleted.
+
+Where a bucket keeps models, photos and indexes, they are not copied: the set names the bucket, whose own versioning or
+replication has to keep what is in it, and is restored only where the same bucket is configured.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from django.conf import settings
 from django.db import connection, connections
 from django.utils import timezone
 
-from catalog import storage
+from catalog import bucket, storage
 from catalog.errors import NotPossible
 
 __all__ = ["BackupReport", "restore", "take", "verify"]
@@ -35,12 +38,14 @@ KEPT = ("adapters", "assets", "icons", "index", "photos", "secret_key")
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """files and bytes in the set; linked: files that are the same as the last backup's and take no room."""
+    """files and bytes in the set; linked: files that are the same as the last backup's and take no room; media: the
+    bucket that keeps what is not in the set, or ''."""
 
     folder: Path
     files: int
     bytes: int
     linked: int = 0
+    media: str = ""
 
 
 def take(folder: Path, *, since: Path | None = None) -> BackupReport:
@@ -74,21 +79,26 @@ def take(folder: Path, *, since: Path | None = None) -> BackupReport:
     facts = {
         "made": timezone.now().isoformat(timespec="seconds"),
         "database": connection.vendor,
+        "media": _media(),
         "files": digests,
     }
     storage.write_atomically(staged / FACTS, json.dumps(facts, indent=0, sort_keys=True).encode())
     staged.rename(folder)
-    return BackupReport(folder, len(digests), sum(int(size) for _, size in digests.values()), linked)
+    return BackupReport(
+        folder, len(digests), sum(int(size) for _, size in digests.values()), linked, _media()
+    )
 
 
 def verify(folder: Path) -> BackupReport:
     """Every file there and as it was written. Raises NotPossible with the first that is not."""
-    files = _facts(folder)["files"]
+    facts = _facts(folder)
+    files = facts["files"]
     for name, digest in files.items():
         path = folder / name
         if not path.is_file() or _digest(path) != digest:
             raise NotPossible(f"{path} is missing or altered; restore from another backup")
-    return BackupReport(folder, len(files), sum(int(size) for _, size in files.values()))
+    size = sum(int(size) for _, size in files.values())
+    return BackupReport(folder, len(files), size, media=facts.get("media", ""))
 
 
 def restore(folder: Path) -> BackupReport:
@@ -100,6 +110,11 @@ def restore(folder: Path) -> BackupReport:
         raise NotPossible(
             f"the backup is of {facts['database']}, this installation uses {connection.vendor}; set DATABASE_URL as "
             "it was"
+        )
+    if report.media != _media():
+        raise NotPossible(
+            f"the backup's photos and models are {_place(report.media)}, this installation's {_place(_media())}; set "
+            "SHAPELENS_MEDIA_URL as it was"
         )
     data = Path(settings.SHAPELENS_DATA)
     aside = data / f"before-restore-{timezone.now():%Y%m%dT%H%M%S}"
@@ -115,6 +130,14 @@ def restore(folder: Path) -> BackupReport:
     shutil.rmtree(data / "broker", ignore_errors=True)  # asks for rows that are not there any more
     _load(folder, aside)
     return report
+
+
+def _media() -> str:
+    return str(settings.SHAPELENS_MEDIA or "")
+
+
+def _place(media: str) -> str:
+    return f"in {media}" if media else "on the disk"
 
 
 # ---- database -----------------------------------------------------------------------------
@@ -179,7 +202,7 @@ def _postgres(program: str, *arguments: str) -> None:
 def _files() -> Iterator[tuple[Path, str]]:
     """Finished files, by their path in the data folder; what is being written begins with a dot or has .tmp in it."""
     data = Path(settings.SHAPELENS_DATA)
-    for name in KEPT:
+    for name in ("secret_key",) if bucket.is_configured() else KEPT:
         root = data / name
         for path in [root] if root.is_file() else sorted(root.rglob("*")):
             relative = path.relative_to(data)

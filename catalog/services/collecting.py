@@ -8,6 +8,9 @@ SHAPELENS_DISK_MIB limits the data folder. Over it, in this order and the oldest
 4. models that no product, kept generation or search refers to
 5. photos past SHAPELENS_PHOTO_DAYS, with their searches; then models again
 6. only if it must: younger photos, judged and shared ones last, none of the last hour; then models again
+
+Where a bucket keeps them all, the folder is a machine's cache: then only its copies go, after the pictures, and nothing is
+lost by it.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from django.core.cache import cache
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from catalog import storage
+from catalog import bucket, media, storage
 from catalog.errors import IndexUnreachable, NoIndex, NotPossible
 from catalog.models import (
     ActiveGeneration,
@@ -94,7 +97,7 @@ def collect() -> int:
     if not before.is_over:
         return 0
     gone: dict[str, list[int]] = {}
-    for what, step in _STEPS:
+    for what, step in _CACHE_STEPS if bucket.is_configured() else _STEPS:
         if excess <= 0:
             break
         for freed in step():
@@ -247,6 +250,24 @@ def _photos(rows: QuerySet[Photo]) -> Iterator[int]:
         yield size
 
 
+def _copies() -> Iterator[int]:
+    """Of what the bucket holds, the oldest first; not of the index that serves."""
+    active = ActiveGeneration.objects.select_related("generation").first()
+    serving = indexing.copies(active.generation) if active else []
+    found = [
+        *storage.assets_root().glob("??/*"),
+        *storage.index_root().iterdir(),
+        *storage.uploads_root().iterdir(),
+    ]
+    aged = sorted(
+        (folder.stat().st_mtime, folder) for folder in found if folder.is_dir() and folder not in serving
+    )
+    before = (timezone.now() - YOUNG).timestamp()
+    for touched, folder in aged:
+        if touched < before and media.is_copy(folder):
+            yield _removed(folder)
+
+
 _FORCED = "photos within their days"
 _STEPS: tuple[tuple[str, Step], ...] = (
     ("folders of pictures that are drawn again", _cached_views),
@@ -258,3 +279,4 @@ _STEPS: tuple[tuple[str, Step], ...] = (
     (_FORCED, _young_photos),
     ("models that nothing uses", _unused_models),
 )
+_CACHE_STEPS: tuple[tuple[str, Step], ...] = (_STEPS[0], ("copies of what the bucket keeps", _copies))

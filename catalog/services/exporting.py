@@ -9,7 +9,7 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
-from catalog import storage
+from catalog import media, storage
 from catalog.errors import NotPossible
 from catalog.models import Search
 
@@ -30,9 +30,14 @@ def match_page(search: Search, rank: int = 1) -> str:
     if not script:
         raise NotPossible("the viewer is not built; run make run once")
     product, pose = result.product, result.pose
+    try:
+        picture = media.read_photo(storage.photo_picture(photo.uuid)).data
+        model = (media.asset_files(result.asset.hash, "model.glb") / "model.glb").read_bytes()
+    except OSError as error:
+        raise NotPossible(f"{Path(error.filename).name} is not there any more; search again") from error
     context = {
         "name": product.name,
-        "photo": _data(storage.photo_picture(photo.uuid), "image/jpeg"),
+        "photo": _data(picture, "image/jpeg"),
         "facts": [
             ("Catalog", product.catalog.name),
             ("Size", product.size_text or "not known"),
@@ -42,7 +47,7 @@ def match_page(search: Search, rank: int = 1) -> str:
             *([("License", product.license)] if product.license else []),
         ],
         "match": {
-            "glb": _data(storage.asset_directory(result.asset.hash) / "model.glb", "model/gltf-binary"),
+            "glb": _data(model, "model/gltf-binary"),
             "camera": pose["camera"],
         },
         "script": mark_safe(_harmless(Path(str(script)).read_text(encoding="utf-8"))),  # noqa: S308  (our own build)
@@ -50,11 +55,8 @@ def match_page(search: Search, rank: int = 1) -> str:
     return render_to_string("catalog/match.html", context)
 
 
-def _data(path: Path, kind: str) -> str:
-    try:
-        return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
-    except OSError as error:
-        raise NotPossible(f"{path.name} is not there any more; search again") from error
+def _data(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _harmless(script: str) -> str:

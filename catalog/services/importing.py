@@ -22,8 +22,8 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from PIL import Image
 
-from catalog import engine, jobs, storage
-from catalog.errors import BadSource, Busy, NotPossible, ShapelensError
+from catalog import engine, jobs, media, storage
+from catalog.errors import BadSource, Busy, MediaDown, NotPossible, ShapelensError
 from catalog.models import Asset, Catalog, Correction, ImportItem, ImportRun, Product
 from catalog.services import indexing, leases, onboarding, withdrawing
 
@@ -82,15 +82,15 @@ def request_import(source: Path, *, name: str = "", options: ImportOptions | Non
     """A waiting run. Raises BadSource where nothing is at that path."""
     chosen = options or ImportOptions()
     path = source.expanduser().resolve()
-    if not path.exists():
+    if not media.exists(path):
         raise BadSource(f"there is no file or folder {path}; give the path of a catalog on this machine")
     with transaction.atomic():
         catalog, _ = Catalog.objects.get_or_create(name=name or path.stem or "catalog")
         if not chosen.is_preview:
-            _keep_source(catalog, path)
+            _keep_source(catalog, media.name_of(path))
         return ImportRun.objects.create(
             catalog=catalog,
-            source=str(path),
+            source=media.name_of(path),
             unit=chosen.unit,
             up=chosen.up,
             front=chosen.front,
@@ -104,8 +104,8 @@ def request_import(source: Path, *, name: str = "", options: ImportOptions | Non
         )
 
 
-def _keep_source(catalog: Catalog, path: Path) -> None:
-    catalog.source = str(path)
+def _keep_source(catalog: Catalog, name: str) -> None:
+    catalog.source = name
     catalog.save(update_fields=["source"])
 
 
@@ -143,7 +143,7 @@ def confirm_import(run: ImportRun) -> bool:
         if not _restart(run, [State.FOUND], is_preview=False, processed=0):
             return False
         run.items.all().delete()
-        _keep_source(run.catalog, Path(run.source))
+        _keep_source(run.catalog, run.source)
     return True
 
 
@@ -244,7 +244,7 @@ def _read_again(catalog: Catalog, keys: list[str]) -> ImportRun:
         is_indexed_after=True,
         only_keys=tuple(keys),
     )
-    run = request_import(Path(catalog.source), name=catalog.name, options=options)
+    run = request_import(media.data_path(catalog.source), name=catalog.name, options=options)
     jobs.run_import(run)
     return run
 
@@ -276,6 +276,10 @@ def run_import(run_id: int, *, on_progress: Progress | None = None, is_waiting_r
             _Importer(run, lease, on_progress or _silent).run()
         except leases.LeaseLost:
             log.info("import %s was cancelled or taken over", run_id)
+        except MediaDown:
+            leases.excuse(lease)
+            log.warning("import %s lost the media bucket; it goes on where it stood", run_id)
+            raise
         except ShapelensError as error:
             _end(lease, State.FAILED, str(error))
         except KeyboardInterrupt:
@@ -360,7 +364,8 @@ class _Importer:
     def run(self) -> None:
         row = self.run_row
         self.finished_keys = set(row.items.values_list("key", flat=True))
-        source = engine.open_source(Path(row.source), workdir=storage.import_directory(row.pk))
+        path = media.fetch(media.data_path(row.source))
+        source = engine.open_source(path, workdir=storage.import_directory(row.pk))
         self.corrections = {one.key: one for one in row.catalog.corrections.all()}
         models = [self._corrected(model) for model in self._named_once(source.models)]
         failures = list(source.failures)
@@ -441,6 +446,9 @@ class _Importer:
         if len(items) < LEAST_PICTURES:
             return
         try:
+            pictures = [icon for icon, _ in items]
+            views = [folder / name for _, folder in items for name in ("views.npz", "views.jpg")]
+            media.fetch_all([*pictures, *views])
             found = engine.propose_front(items)
         except Exception as error:  # it only costs the proposal: every model is in already
             log.exception("no front was proposed for import %s", row.pk)
@@ -616,5 +624,5 @@ def _keep_icon(product: Product, icon: Path) -> None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         log.warning("the icon of product %s can't be read: %s", product.pk, error)
         return
-    log.debug("kept %s", path)
+    media.keep(path)
     Product.objects.filter(pk=product.pk).update(has_icon=True)

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,12 +17,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from catalog import engine, jobs, storage
-from catalog.errors import Busy, GenerationCorrupt, NoIndex, NotPossible, ShapelensError
+from catalog import bucket, engine, jobs, media, storage
+from catalog.errors import Busy, GenerationCorrupt, MediaDown, NoIndex, NotPossible, ShapelensError
 from catalog.models import ActiveGeneration, Asset, Catalog, IndexGeneration, Product
 from catalog.services import leases
 
 if TYPE_CHECKING:
+    from ml.pipelines.indexing import GenerationEntry
     from ml.search.manifest import Manifest
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "add_ready",
     "assets_to_index",
     "check",
+    "copies",
     "folder",
     "folders",
     "generation_before",
@@ -40,6 +42,7 @@ __all__ = [
     "rollback",
     "run_build",
     "step_back",
+    "verify",
 ]
 
 log = logging.getLogger(__name__)
@@ -64,13 +67,38 @@ class IndexReport:
 
 
 def folder(generation: IndexGeneration) -> Path:
-    return Path(settings.SHAPELENS_DATA) / generation.path
+    """On this disk. Raises MediaDown, GenerationCorrupt where it has to be fetched and can't be."""
+    return _fetched(generation.path)
 
 
 def folders(generation: IndexGeneration) -> list[Path]:
-    """Its own, then those of what was added to it since."""
-    data = Path(settings.SHAPELENS_DATA)
-    return [folder(generation), *(data / path for path in generation.additions)]
+    """Its own, then those of what was added to it since; raises as `folder` does."""
+    return [_fetched(path) for path in (generation.path, *generation.additions)]
+
+
+def copies(generation: IndexGeneration) -> list[Path]:
+    """Its folders that should be on this disk: all of them, or where a bucket keeps them those used here."""
+    paths = [media.data_path(path) for path in (generation.path, *generation.additions)]
+    return [path for path in paths if path.exists() or not bucket.is_configured()]
+
+
+def verify(path: Path) -> Manifest:
+    """Read every byte of a folder; a damaged copy of a sound one is fetched anew.
+
+    Raises GenerationCorrupt, GenerationMismatch, MediaDown.
+    """
+    try:
+        return engine.verify_generation(path)
+    except GenerationCorrupt as error:
+        if not bucket.is_configured() or not bucket.exists(media.key_of(path / media.MARKER)):
+            raise
+        log.warning("%s is fetched again: %s", path, error)
+        storage.remove_tree(path)
+        return engine.verify_generation(_fetched(media.key_of(path)))
+
+
+def _fetched(path: str) -> Path:
+    return media.fetch_folder(media.data_path(path), engine.check_files)
 
 
 def active_generation() -> IndexGeneration:
@@ -130,6 +158,10 @@ def run_build(
         except leases.LeaseLost:
             log.warning("index build %s was taken over", generation_id)
             return
+        except MediaDown:
+            leases.excuse(lease)
+            log.warning("index build %s lost the media bucket; it is built anew", generation_id)
+            raise
         except ShapelensError as error:
             _fail(lease, str(error))
             if is_waiting_refused:
@@ -171,9 +203,10 @@ def _build(generation: IndexGeneration, lease: leases.Lease, progress: Progress 
     _refuse_other_renderer(assets)
     out = storage.generation_directory(generation.pk)
     remove(out)  # what an attempt that was killed had put there
-    entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in assets]
-    adapter = engine.adapter_in(storage.adapter_file(engine.embedder_fingerprint()))
-    manifest = engine.build_generation(entries, out, adapter=adapter, progress=_Teller(lease, progress))
+    manifest = engine.build_generation(
+        _entries(assets), out, adapter=_adapter(), progress=_Teller(lease, progress)
+    )
+    media.keep(out)
     content = json.loads(json.dumps(dataclasses.asdict(manifest)))
     if generation.is_activated_when_ready:
         engine.serve_index(out)
@@ -195,6 +228,13 @@ def _build(generation: IndexGeneration, lease: leases.Lease, progress: Progress 
             _point_at(generation)
 
 
+def _adapter() -> str:
+    kept = storage.adapter_file(engine.embedder_fingerprint())
+    if bucket.is_configured():  # another machine may have fitted it anew
+        kept.unlink(missing_ok=True)
+    return engine.adapter_in(media.fetch(kept))
+
+
 def add_ready() -> int:
     """Let models that are ready and in no index be found at once, beside the active one; a rebuild folds them in.
 
@@ -211,15 +251,25 @@ def add_ready() -> int:
     if not 0 < len(waiting) <= MOST_ADDED or not engine.is_current(folder(generation)):
         return 0
     out = storage.addition_directory(generation.pk)
-    entries = [engine.entry(a.pk, storage.asset_directory(a.hash), a.first_view_id) for a in waiting]
     adapter = engine.adapter_of(folder(generation))
-    engine.build_generation(entries, out, adapter=adapter, progress=_untold, is_small=True)
+    engine.build_generation(_entries(waiting), out, adapter=adapter, progress=_untold, is_small=True)
+    media.keep(out)
     with transaction.atomic():
         row = IndexGeneration.objects.select_for_update().get(pk=generation.pk)
         row.additions = [*row.additions, str(out.relative_to(settings.SHAPELENS_DATA))]
         row.save(update_fields=["additions"])
         row.assets.add(*waiting)
     return len(waiting)
+
+
+def _entries(assets: Sequence[Asset]) -> list[GenerationEntry]:
+    """With the views on this disk."""
+    directories = [storage.asset_directory(asset.hash) for asset in assets]
+    media.fetch_all(folder / name for folder in directories for name in ("views.npz", "views.jpg"))
+    return [
+        engine.entry(asset.pk, folder, asset.first_view_id)
+        for asset, folder in zip(assets, directories, strict=True)
+    ]
 
 
 def _untold(stage: str, done: int, total: int) -> None:
@@ -281,7 +331,7 @@ def activate(generation_id: int) -> IndexGeneration:
         status = generation.get_status_display() if generation else "unknown"
         raise NotPossible(f"index {generation_id} is {status}; only a ready one can be activated")
     try:
-        engine.verify_generation(folder(generation))
+        verify(folder(generation))
     except GenerationCorrupt as error:
         _withdraw(generation, str(error))
         raise
@@ -299,7 +349,7 @@ def step_back(damaged: IndexGeneration, reason: str) -> None:
     one is built anew. Does nothing where the files are sound."""
     _drop_damaged_additions(damaged)
     try:
-        engine.verify_generation(folder(damaged))
+        verify(folder(damaged))
         return
     except GenerationCorrupt:
         log.error("index %s is damaged: %s", damaged.pk, reason)
@@ -321,7 +371,7 @@ def _drop_damaged_additions(generation: IndexGeneration) -> None:
     sound = []
     for path in generation.additions:
         try:
-            engine.verify_generation(Path(settings.SHAPELENS_DATA) / path)
+            verify(_fetched(path))
         except GenerationCorrupt as error:
             log.error("what was added to index %s is damaged: %s", generation.pk, error)
         else:
@@ -358,7 +408,7 @@ def generation_before() -> IndexGeneration:
 def check() -> IndexReport:
     """Verify what is being served. Raises NoIndex, GenerationCorrupt, GenerationMismatch or IndexUnreachable."""
     generation = active_generation()
-    manifest, *_ = [engine.verify_generation(path) for path in folders(generation)]
+    manifest, *_ = [verify(path) for path in folders(generation)]
     indexed = set(generation.assets.values_list("pk", flat=True))
     wanted = set(assets_to_index(generation.catalog).values_list("pk", flat=True))
     return IndexReport(generation, manifest, waiting=len(wanted - indexed), withdrawn=len(indexed - wanted))
@@ -371,9 +421,9 @@ def _point_at(generation: IndexGeneration) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete a generation's folder, and first what of it lies in a server. Raises IndexUnreachable."""
+    """Delete a generation's folder, and first what of it lies in a server. Raises IndexUnreachable, MediaDown."""
     engine.drop_index(path)
-    storage.remove_tree(path)
+    media.delete(path)
 
 
 def _retire_old() -> None:

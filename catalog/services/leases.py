@@ -31,6 +31,7 @@ __all__ = [
     "LeaseLost",
     "abandoned",
     "claim",
+    "excuse",
     "holding",
     "is_dead",
     "renew",
@@ -102,6 +103,11 @@ def claim(rows: QuerySet[Any], pk: int, seconds: float, **values: Any) -> Lease 
         )
     )
     return Lease(rows.model, pk, owner, seconds) if taken else None
+
+
+def excuse(lease: Lease) -> None:
+    """The attempt doesn't count: what it needed was away, and comes back."""
+    lease.rows().update(attempts=F("attempts") - 1)
 
 
 def renew(lease: Lease) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from catalog import engine, storage
+from catalog import engine, media, storage
 from catalog.models import Asset
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def asset_for(model: ModelFile, frame: Frame) -> Asset:
 
 
 def is_usable(asset: Asset) -> bool:
-    """Ready, with its files still there."""
-    return asset.status == Asset.Status.READY and (storage.asset_directory(asset.hash) / "views.npz").exists()
+    """Ready, with its files still there. Raises MediaDown."""
+    return asset.status == Asset.Status.READY and media.exists(
+        storage.asset_directory(asset.hash) / "views.npz"
+    )
 
 
 def onboard(
@@ -44,7 +46,7 @@ def onboard(
 ) -> None:
     """Read and render each in a killable child; tell each asset's fate as it is known.
 
-    An asset that fails keeps its reason; trying it again later is allowed.
+    An asset that fails keeps its reason; trying it again later is allowed. Raises MediaDown.
     """
     assets: dict[str, Asset] = {}
     jobs = []
@@ -55,6 +57,8 @@ def onboard(
         jobs.append(engine.onboard_job(model, frame, out))
     for result in engine.onboard_many(jobs):
         asset = assets[result.job.out.name]
+        if result.error is None:
+            media.keep(result.job.out)
         _save(asset, result)
         on_asset(asset, result.error)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext
 
-from catalog import engine, storage
-from catalog.errors import BadBox, BadPhoto
+from catalog import engine, media, storage
+from catalog.errors import BadBox, BadPhoto, MediaDown
 from catalog.models import Photo
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def store_photo(sent: SentPhoto) -> Photo:
         sent_height=sent.height,
         sample=sent.sample,
     )
-    storage.write_atomically(storage.photo_original(photo.uuid), sent.data)
+    media.write_photo(storage.photo_original(photo.uuid), sent.data)
     photo.save()
     return photo
 
@@ -57,17 +57,18 @@ def open_upright(photo: Photo) -> ml.types.Photo:
 
     Raises BadPhoto where the file can't be decoded.
     """
-    original = storage.photo_original(photo.uuid)
-    if not original.exists():
-        raise BadPhoto("the photo was deleted; send it again")
+    try:
+        original = media.read_photo(storage.photo_original(photo.uuid)).data
+    except FileNotFoundError as error:
+        raise BadPhoto("the photo was deleted; send it again") from error
     pixels = engine.open_photo(original)
     if photo.is_upright:
         return pixels
-    storage.write_atomically(storage.photo_picture(photo.uuid), engine.encode_photo(pixels))
+    media.write_photo(storage.photo_picture(photo.uuid), engine.encode_photo(pixels))
     photo.width, photo.height, photo.focal_px = pixels.width, pixels.height, pixels.focal_px
     made = {"width": photo.width, "height": photo.height, "focal_px": photo.focal_px}
     if not Photo.objects.filter(pk=photo.pk).update(**made):  # deleted meanwhile: leave nothing behind
-        storage.remove_tree(storage.photo_directory(photo.uuid))
+        _remove(photo)
         raise BadPhoto("the photo was deleted; send it again")
     return pixels
 
@@ -93,9 +94,15 @@ def check_box(box: list[float], width: int, height: int) -> list[float]:
 
 def delete_photo(photo: Photo) -> None:
     """The row first: a file without a row is unreachable, and tidied up later."""
-    folder = storage.photo_directory(photo.uuid)
     photo.delete()
-    storage.remove_tree(folder)
+    _remove(photo)
+
+
+def _remove(photo: Photo) -> None:
+    try:
+        media.delete(storage.photo_directory(photo.uuid))
+    except MediaDown:
+        log.warning("photo %s is deleted, and its files go when the bucket is swept", photo.uuid)
 
 
 def _text(box: list[float]) -> str:

@@ -16,7 +16,7 @@ from django.db.models import Count, Exists, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from catalog import storage
+from catalog import media, storage
 from catalog.errors import BadBox, NotPossible
 from catalog.models import Product, ReviewLock, Search, SearchPhoto, SearchResult, Verdict
 from catalog.services import photos
@@ -326,11 +326,12 @@ def _keep_photos(archive: zipfile.ZipFile, search: Search, verdict: Verdict) -> 
     folder = "absent" if verdict.label == Label.ABSENT else "photos"
     names = []
     for row in search.photos.all():
-        path = storage.photo_picture(row.photo.uuid)
-        if not path.exists():
+        try:
+            picture = media.read_photo(storage.photo_picture(row.photo.uuid)).data
+        except FileNotFoundError:
             return []
         names.append(f"{folder}/{search.pk}-{row.position}.jpg")
-        archive.write(path, names[-1])
+        archive.writestr(names[-1], picture)
     return names
 
 

@@ -16,13 +16,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from catalog import engine, jobs, storage
+from catalog import engine, jobs, media, storage
 from catalog.errors import (
     BadPhoto,
     Busy,
     Conflict,
     GenerationCorrupt,
     IndexUnreachable,
+    MediaDown,
     NotPossible,
     ShapelensError,
 )
@@ -253,14 +254,20 @@ def run_search(search_id: int) -> None:
     if lease is None:
         return
     with leases.holding(lease):
+        search = Search.objects.get(pk=search_id)
         try:
-            _answer(Search.objects.get(pk=search_id), lease)
+            _answer(search, lease)
         except leases.LeaseLost:
             log.info("search %s was cancelled or taken over", search_id)
         except IndexUnreachable as error:  # names our server: for staff, who run it again
             log.error("search %s failed: %s", search_id, error)
             _fail(lease, error.code, FAILURES[error.code])
             raise
+        except MediaDown as error:
+            if search.attempts < MAX_ATTEMPTS:
+                log.warning("search %s lost the media bucket; it is tried again", search_id)
+                raise
+            _fail(lease, error.code, str(error))
         except ShapelensError as error:
             _fail(lease, error.code, str(error))
         except SoftTimeLimitExceeded:
@@ -302,11 +309,13 @@ def _answer(search: Search, lease: leases.Lease) -> None:
         indexing.step_back(indexing.active_generation(), str(error))
         generation, hashes, answer = _matched(search, lease, queries)
     colors = engine.colors_of_photo(queries[0].photo, answer.queries[0].box.as_tuple())
+    directories = {
+        match.model_id: storage.asset_directory(hashes[match.model_id]) for match in answer.matches
+    }
+    media.fetch_all(folder / "thumbnail.jpg" for folder in directories.values())
     likeness = {
-        match.model_id: finding.color_likeness(
-            colors, engine.colors_of_model(storage.asset_directory(hashes[match.model_id]))
-        )
-        for match in answer.matches
+        model: finding.color_likeness(colors, engine.colors_of_model(folder))
+        for model, folder in directories.items()
     }
     _save(search, lease, generation, rows, answer, colors, likeness)
     log.info("search %s: %d products by index %s", search.uuid, len(answer.matches), generation.pk)
@@ -329,7 +338,7 @@ def _matched(
         tau=search.tau,
         top=TOP,
         withdrawn=withdrawn,
-        model_directory=lambda asset: storage.asset_directory(hashes[asset]),
+        model_directory=lambda asset: media.asset_files(hashes[asset], "mesh.npz"),
         on_stage=lambda stage: _tell(lease, stage),
         on_matches=lambda early: _save_early(search, lease, generation, early),
         pose_top=POSES,

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 
-from catalog import storage
+from catalog import media, storage
 from catalog.errors import BadSource, Conflict, NotPossible
 
 __all__ = ["Upload", "append", "begin", "finished_file", "open_upload"]
@@ -86,11 +86,13 @@ def append(upload_id: str, offset: int, body: BinaryIO) -> Upload:
 
 
 def finished_file(upload_id: str) -> Path:
-    """Raises NotPossible where it is not all there."""
+    """For whoever imports it, on whichever machine. Raises NotPossible where it is not all there, MediaDown."""
     upload = open_upload(upload_id)
     if not upload.is_finished:
         raise NotPossible(f"{upload.name} is not all here yet: {upload.offset} of {upload.size} bytes")
-    return _folder(upload_id) / upload.name
+    path = _folder(upload_id) / upload.name
+    media.keep(path)
+    return path
 
 
 def _folder(upload_id: str) -> Path:

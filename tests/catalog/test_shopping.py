@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from catalog import selectors, shopping
+from catalog import selectors, shopping, storage
 from catalog.errors import NotPossible
 from catalog.models import Asset, Catalog, Feedback, Photo, Product, Search, SearchPhoto, SearchResult
 from catalog.services import finding, sharing
@@ -192,3 +193,17 @@ def test_the_original_file_is_given_only_where_its_license_allows(
     (folder / "original.zip").write_bytes(b"zip")
     Product.objects.filter(pk=row.product_id).update(license=license_text)
     assert client.get(selectors.asset_url(row.asset.hash, "original.zip")).status_code == status
+
+
+def test_a_shared_photo_is_shown_to_who_has_the_key_and_kept_by_nobody(
+    search, client: Client, settings, tmp_path
+):
+    settings.SHAPELENS_DATA = tmp_path
+    share = sharing.share_result(search, search.results.all()[0].product_id)
+    address = reverse("shared-photo", args=[share.token])
+    assert client.get(address).status_code == 404
+    storage.write_atomically(storage.photo_picture(search.photos.get().photo.uuid), b"a picture")
+    shown = client.get(address)
+    assert (shown.getvalue(), shown["Content-Type"]) == (b"a picture", "image/jpeg")
+    assert shown["Cache-Control"] == "private, no-store"
+    assert client.get(reverse("shared-photo", args=["x" * 20])).status_code == 404

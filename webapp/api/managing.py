@@ -16,7 +16,7 @@ from ninja.errors import HttpError
 from ninja.files import UploadedFile
 from ninja.security import HttpBasicAuth, HttpBearer, SessionAuthIsStaff
 
-from catalog import jobs, selectors, storage
+from catalog import jobs, media, selectors, storage
 from catalog.errors import BadSource
 from catalog.models import ApiToken, Catalog, ImportRun
 from catalog.services import importing, indexing, tokens, updating
@@ -94,7 +94,9 @@ def start_import(
         raise BadSource("send either a file or the path of one on the server")
     if "\0" in path or "\0" in fields.name:
         raise BadSource("a name or path can't hold a zero byte")
-    source = Path(path) if file is None else _kept(file)
+    source = Path(path)
+    if file is not None:
+        media.keep(source := _kept(file))
     options = importing.ImportOptions(
         unit=fields.unit,
         up=f"+{fields.up}" if fields.up else "",

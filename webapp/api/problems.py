@@ -16,6 +16,7 @@ from catalog.errors import (
     BadPhoto,
     Busy,
     Conflict,
+    MediaDown,
     NoIndex,
     NotPossible,
     ShapelensError,
@@ -23,7 +24,7 @@ from catalog.errors import (
 )
 from webapp.api.schemas import Problem
 
-__all__ = ["ProblemAPI", "TooMany", "add_handlers", "problem"]
+__all__ = ["ProblemAPI", "TooMany", "add_handlers", "known", "problem"]
 
 _STATUS: dict[type[ShapelensError], int] = {
     BadPhoto: 422,
@@ -32,6 +33,7 @@ _STATUS: dict[type[ShapelensError], int] = {
     Conflict: 409,
     NoIndex: 503,
     Busy: 503,
+    MediaDown: 503,
     StorageFull: 507,
 }
 
@@ -67,13 +69,18 @@ def problem(status: int, detail: str, code: str = "about:blank", **more: Any) ->
     return response
 
 
+def known(error: ShapelensError) -> JsonResponse:
+    """What went wrong, as it was said for a person."""
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 422)
+    return problem(status, str(error), error.code)
+
+
 def add_handlers(api: NinjaAPI) -> None:
     """Every error of the API leaves as a problem."""
 
     @api.exception_handler(ShapelensError)
     def _known(_: HttpRequest, error: ShapelensError) -> HttpResponse:
-        status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 422)
-        return problem(status, str(error), error.code)
+        return known(error)
 
     @api.exception_handler(ValidationError)
     def _invalid(_: HttpRequest, error: ValidationError) -> HttpResponse:

@@ -39,6 +39,7 @@ SECURE_REFERRER_POLICY = "same-origin"  # a search's address is its key: never t
 # ---- our own ----------------------------------------------------------------------------
 
 SHAPELENS_DATA = ENV.data
+SHAPELENS_MEDIA = ENV.media
 SHAPELENS_EMBEDDER = ENV.embedder
 SHAPELENS_VIEWS = ENV.views
 SHAPELENS_LEASE_SECONDS = ENV.lease_seconds
@@ -83,6 +84,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "webapp.middleware.SecurityHeaders",
+    "webapp.middleware.Outages",
     "webapp.middleware.BodyLimit",
     "webapp.middleware.LoginLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -6,18 +6,36 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-__all__ = ["Env", "read"]
+__all__ = ["Env", "Media", "read"]
 
 _SHORTEST_SECRET = 32
 _TRUSTED_EVERYONE = "*"
 _RATE = re.compile(r"[1-9]\d*/(s|sec|m|min|h|hour|d|day)")
 _LOG_FORMATS = ("line", "json")
 _INDEXES = ("exact", "lists", "milvus")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Where photos, models and indexes are kept. prefix: before every key, without a slash at its end, or '';
+    endpoint: '' is Amazon's; region: '' is what AWS_DEFAULT_REGION or the machine says."""
+
+    bucket: str
+    prefix: str = ""
+    endpoint: str = ""
+    region: str = ""
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +66,9 @@ class Env:
                     (docs/operations.md); 0 = no limit
     cache_url       SHAPELENS_CACHE_URL, e.g. redis://host/1: where requests are counted, shared by all web
                     machines; files under `data` where it is not given
+    media           SHAPELENS_MEDIA_URL, s3://bucket/prefix?endpoint=https://host&region=name: keeps photos, models and
+                    indexes, and SHAPELENS_DATA is a cache of it; '' keeps them under `data` alone. Credentials are read
+                    by boto3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role
     proxies         SHAPELENS_PROXIES: proxies of ours in front that each add an X-Forwarded-For; 0 = none
     search_rate     SHAPELENS_SEARCH_RATE: searches an address may send, e.g. 60/min; '' = any
                     number, as it is outside production
@@ -77,6 +98,7 @@ class Env:
     disk_mib: int
     callback_hosts: tuple[str, ...]
     cache_url: str
+    media: Media | None
     proxies: int
     search_rate: str
     login_rate: str
@@ -112,6 +134,7 @@ def read(base: Path) -> Env:
         disk_mib=env.int("SHAPELENS_DISK_MIB", default=0),
         callback_hosts=tuple(name.casefold() for name in env.list("SHAPELENS_CALLBACK_HOSTS", default=[])),
         cache_url=env.str("SHAPELENS_CACHE_URL", default=""),
+        media=_media(env.str("SHAPELENS_MEDIA_URL", default="")),
         proxies=env.int("SHAPELENS_PROXIES", default=1 if is_production else 0),
         search_rate=_rate(
             env.str("SHAPELENS_SEARCH_RATE", default="60/min" if is_production else ""),
@@ -139,6 +162,33 @@ def _rate(text: str, name: str) -> str:
     if text and not _RATE.fullmatch(text):
         raise ImproperlyConfigured(f"{name}={text!r}; write a number and a time, e.g. 60/min, or nothing")
     return text
+
+
+def _media(url: str) -> Media | None:
+    if not url:
+        return None
+    parts, said = urlsplit(url), parse_qs(urlsplit(url).query)
+    prefix, endpoint = parts.path.strip("/"), said.pop("endpoint", [""])[-1]
+    region = said.pop("region", [""])[-1]
+    problem = ""
+    if parts.scheme != "s3" or not _BUCKET.fullmatch(parts.netloc.rpartition("@")[2]):
+        problem = (
+            "write s3://bucket/prefix?endpoint=https://host&region=name; all but the bucket may be left out"
+        )
+    elif "@" in parts.netloc:
+        problem = "keys don't belong in it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    elif prefix and not _PREFIX.fullmatch(prefix):
+        problem = f"the prefix {prefix!r} may have letters, digits, . _ - and / in it"
+    elif said or parts.fragment:
+        problem = f"after the ? only endpoint and region are known, not {', '.join(said) or parts.fragment}"
+    elif endpoint and not endpoint.startswith(("http://", "https://")):
+        problem = f"the endpoint {endpoint!r} must begin with https:// or http://"
+    elif find_spec("boto3") is None:
+        problem = "boto3 is not installed; pip install 'shapelens[s3]'"
+    if problem:
+        shown = f"s3://…@{parts.netloc.rpartition('@')[2]}" if "@" in parts.netloc else url
+        raise ImproperlyConfigured(f"SHAPELENS_MEDIA_URL={shown!r}: {problem}")
+    return Media(parts.netloc, prefix, endpoint, region)
 
 
 def _local_hosts() -> list[str]:

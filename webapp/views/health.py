@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from kombu.exceptions import OperationalError
 
-from catalog import operations
+from catalog import bucket, operations
 from catalog.models import ActiveGeneration
 from webapp import metrics as counted
 from webapp.limits import address_of
@@ -21,9 +21,10 @@ __all__ = ["live", "metrics", "ready"]
 
 log = logging.getLogger(__name__)
 
-_BROKER_EVERY = 3.0  # seconds an answer of the broker is believed
+_BROKER_EVERY = 3.0  # seconds an answer of the broker, or of the bucket, is believed
 _BROKER_PATIENCE = 2.0  # seconds
 
+_media = (float("-inf"), False)
 _broker = (float("-inf"), False)
 
 
@@ -33,8 +34,8 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def ready(request: HttpRequest) -> HttpResponse:
-    """Whether a search sent now would be answered: database, broker, an active index and a worker that
-    takes searches are there; 503 otherwise, saying which is not."""
+    """Whether a search sent now would be answered: database, broker, an active index, a worker that takes
+    searches, and the media bucket where one is configured, are there; 503 otherwise, saying which is not."""
     found = {"database": False, "broker": _has_broker(), "index": False, "worker": False}
     try:
         with connection.cursor() as cursor:
@@ -44,6 +45,8 @@ def ready(request: HttpRequest) -> HttpResponse:
         found["worker"] = operations.has_worker("search")
     except DatabaseError as error:
         log.warning("not ready: %s", error)
+    if bucket.is_configured():
+        found["media"] = _has_media()
     return JsonResponse(found, status=200 if all(found.values()) else 503)
 
 
@@ -60,6 +63,15 @@ def _may_measure(request: HttpRequest) -> bool:
         return secrets.compare_digest(sent.encode(), f"Bearer {settings.SHAPELENS_METRICS_TOKEN}".encode())
     is_forwarded = "X-Forwarded-For" in request.headers
     return not is_forwarded and address_of(request) in {"127.0.0.1", "::1"}
+
+
+def _has_media() -> bool:
+    global _media
+    asked, answer = _media
+    if time.monotonic() - asked >= _BROKER_EVERY:
+        answer = bucket.answers()
+        _media = (time.monotonic(), answer)
+    return answer
 
 
 def _has_broker() -> bool:

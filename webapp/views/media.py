@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import mimetypes
 import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponseBase
@@ -14,7 +16,7 @@ from django.utils.http import http_date, quote_etag
 from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
-from catalog import selectors, storage
+from catalog import media, selectors, storage
 from catalog.services import sharing
 
 __all__ = ["asset_file", "photo", "sample", "shared_photo"]
@@ -35,11 +37,11 @@ def asset_file(request: HttpRequest, asset_hash: str, name: str) -> HttpResponse
         raise Http404(gettext("there is no such model")) from error
     if name == _VIEWER:
         return _viewer_model(request, folder)
-    view = _VIEW.fullmatch(name)
-    path = _view(folder, asset_hash, int(view[1])) if view else folder / name
-    if not view and name not in _PLAIN and not (name == _ORIGINAL and selectors.is_open(asset_hash)):
+    if view := _VIEW.fullmatch(name):
+        return _file(request, _view(asset_hash, int(view[1])), _FOREVER)
+    if name not in _PLAIN and not (name == _ORIGINAL and selectors.is_open(asset_hash)):
         raise Http404(gettext("there is no such file of a model"))
-    return _file(request, path, _FOREVER)
+    return _file(request, media.fetch(folder / name), _FOREVER)
 
 
 @require_safe
@@ -47,7 +49,7 @@ def photo(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
     path = selectors.stored_photo(uuid)
     if path is None:
         raise Http404(gettext("there is no such photo; it may have been deleted"))
-    return _file(request, path, "private, max-age=86400")
+    return _photo(request, path, "private, max-age=86400")
 
 
 @require_safe
@@ -58,7 +60,7 @@ def shared_photo(request: HttpRequest, token: str) -> HttpResponseBase:
     path = selectors.stored_photo(row.photo.uuid) if row else None
     if path is None:
         raise Http404(gettext("this link has expired or was deleted"))
-    return _file(path, "private, no-store")
+    return _photo(request, path, "private, no-store")
 
 
 @require_safe
@@ -76,8 +78,23 @@ def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
     except OSError as error:
         raise Http404(gettext("the file is not there")) from error
     stat = os.fstat(handle.fileno())
-    etag, changed = quote_etag(f"{stat.st_mtime_ns:x}-{stat.st_size:x}"), int(stat.st_mtime)
-    response: HttpResponseBase = FileResponse(handle)
+    return _answer(request, handle, path.name, stat.st_size, stat.st_mtime_ns, cache)
+
+
+def _photo(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
+    """A photo, from wherever photos are kept."""
+    try:
+        kept = media.read_photo(path)
+    except OSError as error:
+        raise Http404(gettext("the file is not there")) from error
+    return _answer(request, io.BytesIO(kept.data), path.name, len(kept.data), kept.changed_ns, cache)
+
+
+def _answer(
+    request: HttpRequest, content: BinaryIO, name: str, size: int, changed_ns: int, cache: str
+) -> HttpResponseBase:
+    etag, changed = quote_etag(f"{changed_ns:x}-{size:x}"), changed_ns // 10**9
+    response: HttpResponseBase = FileResponse(content, filename=name)
     response["ETag"], response["Last-Modified"] = etag, http_date(changed)
     known = get_conditional_response(request, etag=etag, last_modified=changed, response=response)
     if known is not response:
@@ -91,8 +108,8 @@ def _file(request: HttpRequest, path: Path, cache: str) -> HttpResponseBase:
 def _viewer_model(request: HttpRequest, folder: Path) -> HttpResponseBase:
     """The model as light as it was made; whole for a model without a lighter file, or a client without gzip."""
     packed = folder / f"{_VIEWER}.gz"
-    is_packed = packed.exists() and "gzip" in request.headers.get("Accept-Encoding", "")
-    response = _file(request, packed if is_packed else folder / "model.glb", _FOREVER)
+    is_packed = "gzip" in request.headers.get("Accept-Encoding", "") and media.fetch(packed).exists()
+    response = _file(request, packed if is_packed else media.fetch(folder / "model.glb"), _FOREVER)
     response["Content-Type"] = "model/gltf-binary"
     patch_vary_headers(response, ["Accept-Encoding"])
     if is_packed:
@@ -103,11 +120,11 @@ def _viewer_model(request: HttpRequest, folder: Path) -> HttpResponseBase:
     return response
 
 
-def _view(folder: Path, asset_hash: str, k: int) -> Path:
+def _view(asset_hash: str, k: int) -> Path:
     """View k in its true proportions, cut from the sheet the first time."""
     made = storage.cached_views(asset_hash) / f"{k}.jpg"
     if not made.exists():
-        picture = selectors.view_picture(folder, k)
+        picture = selectors.view_picture(media.asset_files(asset_hash, "views.npz", "views.jpg"), k)
         if picture is None:
             raise Http404(gettext("there is no such view"))
         storage.write_atomically(made, picture)

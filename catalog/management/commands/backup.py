@@ -34,3 +34,8 @@ class Command(BaseCommand):
             f"{report.folder}: {report.files} files, {filesizeformat(report.bytes)}, {report.linked} of them linked; "
             "every byte was read again"
         )
+        if report.media:
+            self.stdout.write(
+                f"photos, models and indexes are not in it: {report.media} keeps them; let its versioning keep what is "
+                "deleted as long as you keep backups"
+            )

@@ -32,4 +32,9 @@ class Command(BaseCommand):
         except (NotPossible, OSError) as error:
             raise CommandError(str(error)) from error
         call_command("migrate", verbosity=0, interactive=False)
+        if report.media:
+            self.stdout.write(
+                f"photos, models and indexes are those of {report.media}; delete index/ and icons/ in SHAPELENS_DATA "
+                "of every other machine"
+            )
         self.stdout.write(f"restored {report.files} files; start web and workers, then manage.py check_index")

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from catalog import engine, storage
+from catalog import engine, media
 from catalog.errors import ShapelensError
 from catalog.models import Product
 from catalog.services import indexing, photos, searching
@@ -61,7 +61,7 @@ def _answer(paths: list[Path], box: str, tau: float, top: int) -> dict[str, Any]
         tau=tau,
         top=top,
         withdrawn=searching.withdrawn_assets(generation),
-        model_directory=lambda asset: storage.asset_directory(hashes[asset]),
+        model_directory=lambda asset: media.asset_files(hashes[asset], "mesh.npz"),
     )
     products = _products([match.model_id for match in answer.matches])
     return {
