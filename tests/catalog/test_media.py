@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import errno
 import io
@@ -25,7 +26,17 @@ from PIL import Image
 from catalog import bucket, engine, media, selectors, storage
 from catalog.errors import GenerationCorrupt, MediaDown, NotPossible, StorageFull
 from catalog.models import Asset, ImportRun, IndexGeneration, Photo
-from catalog.services import backups, collecting, importing, indexing, photos, searching, tidying, uploading
+from catalog.services import (
+    backups,
+    collecting,
+    exporting,
+    importing,
+    indexing,
+    photos,
+    searching,
+    tidying,
+    uploading,
+)
 from tests.catalog.admin.making import make_generation, make_products, make_search
 from tests.conftest import REPOSITORY, draw_photo
 from tests.s3 import S3, _server, s3
@@ -259,6 +270,25 @@ def test_what_one_machine_imports_another_finds_and_a_third_shows(
     assert not _files(two / "assets")
     assert vectors.exists()
     assert Asset.objects.count() == 2
+
+
+def test_a_match_is_one_file_wherever_its_parts_are(
+    s3: S3, on: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = make_search(make_products(1))
+    search.results.update(pose={"camera": {}, "azimuth_deg": 1.0, "elevation_deg": 2.0})
+    photo, model = search.photos.get().photo, search.results.get().asset.hash
+    media.write_photo(storage.photo_picture(photo.uuid), b"a photo")
+    media.keep(_fill(storage.asset_directory(model), "model.glb"))
+    (tmp_path / "match.js").write_text("show()")
+    monkeypatch.setattr(exporting.finders, "find", lambda name: str(tmp_path / "match.js"))
+    on("two")
+    page = exporting.match_page(search)
+    assert base64.b64encode(b"a photo").decode() in page
+    assert base64.b64encode((storage.asset_directory(model) / "model.glb").read_bytes()).decode() in page
+    media.delete(storage.photo_directory(photo.uuid))
+    with pytest.raises(NotPossible, match="is not there any more"):
+        exporting.match_page(search)
 
 
 @dataclasses.dataclass
