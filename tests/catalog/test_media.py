@@ -306,7 +306,7 @@ def test_an_index_whose_upload_breaks_off_never_answers_and_is_built_anew(
     monkeypatch.setattr(engine, "renderer_fingerprint", lambda: "r")
     make_products(1)
 
-    def build(entries, out: Path, *, progress) -> _Manifest:
+    def build(entries, out: Path, *, adapter: str, progress) -> _Manifest:
         _fill(out, "vectors.npy", "rows.npy", media.MARKER)
         return _Manifest()
 
