@@ -311,6 +311,7 @@ def test_an_index_whose_upload_breaks_off_never_answers_and_is_built_anew(
         return _Manifest()
 
     monkeypatch.setattr(engine, "build_generation", build)
+    monkeypatch.setattr(engine, "serve_index", lambda path: None)
     row = indexing.request_build()
     s3.refuses = lambda method, key: method == "PUT" and key.endswith("vectors.npy")
     with pytest.raises(MediaDown):

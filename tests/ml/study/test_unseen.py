@@ -9,7 +9,7 @@ import numpy as np
 
 from ml.mesh.glb import write_glb
 from ml.mesh.parametric.families import random_mesh
-from ml.study.unseen import COMPOSITES, compare_unseen
+from ml.study.unseen import COMPOSITES, _together, compare_unseen
 from ml.train.pairs import parametric_specs, render_pairs
 
 
@@ -34,4 +34,11 @@ def test_each_model_is_ranked_among_all(tmp_path: Path) -> None:
         assert row.top10 == 1.0  # of four models
         assert 0.25 < row.top1 <= 1.0
         assert row.several[1] == row.top1
-        assert row.several[4] >= row.several[1]  # they agree on more than one of them says
+        assert list(row.several) == [1, 2, 4]
+
+
+def test_photos_searched_together_are_summed() -> None:
+    best = np.array([[0.5, 0.6, 0.0], [0.5, 0.0, 0.6], [0.1, 0.2, 0.35], [0.1, 0.2, 0.1]], np.float32)
+    right = np.array([0, 0, 1, 1], np.int32)
+    assert _together(best, right, 1) == 0.25
+    assert _together(best, right, 2) == 0.5  # 0.5 twice is more than 0.6 once
