@@ -44,17 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         _render(options)
         data = _data(options)
         stages: list[Training] = []
-        before: ViewNet | None = None  # what the last stage began with
         is_done = True
         if options.start_from is None:
             stages.append(Training(_recipe(options), data, _folder(options, "first")))
             stages[0].resume()
             is_done = _run(stages[0], options.minutes, "first stage")
         if not stages or (is_done and data.furniture is not None):
-            before = stages[0].averaged if stages else _shipped(options.start_from)
             second = Training(_second_recipe(options), data, _folder(options, "second"))
             if not second.resume():
-                second.start_from(before)
+                second.start_from(stages[0].averaged if stages else _shipped(options.start_from))
             stages.append(second)
             is_done = _run(second, options.minutes, "second stage")
     except (ShapelensError, ValueError, FileNotFoundError) as error:
@@ -73,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     seconds = sum(stage.seconds for stage in stages)
     facts = {"shape": asdict(last.recipe.shape), "steps": steps, "seed": last.recipe.seed}
     network = last.averaged
-    if before is not None and options.keep > 0:
-        network = last.between(before, options.keep)
+    if options.start_from is not None and options.keep > 0:
+        network = last.between(_shipped(options.start_from), options.keep)
     save_weights(options.out / "viewnet.safetensors", network.state_dict(), facts)
     Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
     return 0
@@ -117,10 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         "--start-from", metavar="NAME", help="go on from shipped weights (viewnet) with a second stage alone"
     )
     parser.add_argument(
-        "--keep",
-        type=float,
-        default=0.3,
-        help="share of what the second stage began with in the mean with what it came to",
+        "--keep", type=float, default=0.3, help="share of those weights in the mean with the trained ones"
     )
     parser.add_argument("--threads", type=int, help="of this training; by default one a core")
     parser.add_argument("--seed", type=int, default=7)
