@@ -58,7 +58,8 @@ def fit_linear(
     for epoch in range(_EPOCHS):
         for group in optimizer.param_groups:
             group["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * epoch / _EPOCHS))
-        for rows in torch.randperm(len(given), generator=random).split(_BATCH):
+        order = torch.randperm(len(given), generator=random)
+        for rows in torch.split(order, _BATCH):
             optimizer.zero_grad()
             loss(given[rows], wanted[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -76,8 +76,8 @@ def compare_unseen(
                     for model in chosen
                 ]
             )
-            backgrounds = torch.from_numpy(photos.pixels)
-            queries = composite_vectors(embedder, pairs, at, backgrounds, seed=_SEED)
+            behind = torch.from_numpy(photos.pixels)
+            queries = composite_vectors(embedder, pairs, at, behind, seed=_SEED)
             right = pairs.model[at] + first
             best = _best(queries, gallery, models)
             ranks = _ranks(best, right)
