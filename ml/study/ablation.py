@@ -74,8 +74,9 @@ class AblationOptions:
 
 @dataclass(frozen=True, slots=True)
 class AblationRow:
-    """One step on one set. values: by "level measure"; gains: what it adds to the step before it in the same
-    queries (the adapted ones: to the same without), None for the first; both with 95% intervals over queries."""
+    """One step on one set. values: by "level measure"; gains: what it adds, in the same queries, to the last step
+    before it that neither adapts nor ranks by calibrated scores; None for the first; both with 95% intervals over
+    queries."""
 
     set: str
     step: str
@@ -120,7 +121,7 @@ def study_ablation(
             values = _values(evaluation.results)
             intervals = {name: bootstrap(of) for name, of in values.items()}
             rows.append(AblationRow(one.name, step, len(one.queries), intervals, _gains(values, before)))
-            if not is_adapted:  # the next step goes on from what is not adapted
+            if not is_adapted and config.rank_by == "cosine":  # the next step goes on from neither of those
                 before = values
             if step == _SHIPPED:
                 _write_failures(evaluation, out, one.name)
