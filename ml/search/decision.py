@@ -147,8 +147,10 @@ def _absent_scores(
                 of_product.scatter_reduce_(0, to, cosines, "amax")
                 line = torch.from_numpy(np.array(lines[block], dtype=np.float32))
                 best.scatter_reduce_(0, to, cosines * line[:, :1] + line[:, 1:], "amax")
-            compared = torch.from_numpy(others)[:, None].repeat(1, columns.shape[1])
-            compared.scatter_(0, of_product.topk(min(COMPARED, len(ids)), dim=0).indices, True)
-            calibrated[part] = best.masked_fill(~compared, -math.inf).amax(dim=0).numpy()
+            if cohort is not None:  # a search by candidates knows the calibrated scores of these alone
+                compared = torch.from_numpy(others)[:, None].repeat(1, columns.shape[1])
+                compared.scatter_(0, of_product.topk(min(COMPARED, len(ids)), dim=0).indices, True)
+                best = best.masked_fill(~compared, -math.inf)
+            calibrated[part] = best.amax(dim=0).numpy()
             out[part] = of_product.amax(dim=0).numpy() - np.median(of_product.numpy()[others], axis=0)
     return calibrated, out
