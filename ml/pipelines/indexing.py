@@ -201,25 +201,27 @@ def build_generation(
     tell = progress or silent
     if out.exists():
         raise FileExistsError(f"{out} exists; a generation is never overwritten, choose another folder")
-    embedder, adapter = registry.embedder(embedder_name), registry.adapter(adapter_name)
-    if adapter.embedder not in {"", embedder.info.fingerprint}:
-        raise GenerationMismatch(
-            f"the adaptation was fitted to embedder {adapter.embedder}, this is {embedder.info.fingerprint}; "
-            "run manage.py adapt_catalog"
-        )
-    tables = _embed_all(entries, embedder_name, memory_bytes, tell)
+    embedder = registry.embedder(embedder_name)
     out.parent.mkdir(parents=True, exist_ok=True)
     staged = out.parent / f"{out.name}.tmp-{uuid.uuid4().hex[:8]}"
     staged.mkdir()
     try:
+        kind, _, file = adapter_name.partition(":")
+        if file:  # read from the copy: what is kept by path would miss that the file was fitted anew
+            shutil.copyfile(file, staged / ADAPTER)
+            adapter_name = f"{kind}:{staged / ADAPTER}"
+        adapter = registry.adapter(adapter_name)
+        if adapter.embedder not in {"", embedder.info.fingerprint}:
+            raise GenerationMismatch(
+                f"the adaptation was fitted to embedder {adapter.embedder}, this is "
+                f"{embedder.info.fingerprint}; run manage.py adapt_catalog"
+            )
+        tables = _embed_all(entries, embedder_name, memory_bytes, tell)
         vectors = _write_rows(staged, entries, tables, embedder.info, tell)
         source = calibration or CalibrationSource()
         patches = partial(_patches, embedder_name, adapter_name, kept=out.parent, memory_bytes=memory_bytes)
         fitted, threshold = _calibrate(staged, vectors, patches, source, choice, tell)
         index = _index(staged, vectors, patches, source, choice, tell)
-        kind, _, file = adapter_name.partition(":")
-        if file:
-            shutil.copyfile(file, staged / ADAPTER)
         manifest = Manifest(
             embedder=embedder_name,
             embedder_fingerprint=embedder.info.fingerprint,

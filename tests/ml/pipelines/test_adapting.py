@@ -85,7 +85,6 @@ def test_an_adapter_of_another_embedder_or_altered_is_refused(entries, tmp_path)
     with pytest.raises(GenerationMismatch, match=r"fitted to embedder other.*adapt_catalog"):
         build_generation(entries, tmp_path / "a", embedder_name="hog", adapter_name=f"linear:{path}")
     _adapter(path)
-    registry.reset()
     out = tmp_path / "b"
     build_generation(entries, out, embedder_name="hog", adapter_name=f"linear:{path}", calibration=QUICK)
     with pytest.raises(GenerationMismatch, match="adapter other-1"):
