@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -22,6 +24,7 @@ from ml.types import BoolArray, Box, Camera, FloatArray, Photo, Pose, View
 
 __all__ = ["ModelPoseFitter", "RefineLimits", "fit_pose", "silhouette_iou"]
 
+ROLL_GAIN = 0.03  # IoU by which a turned photo must explain the mask better than an upright one
 TRUSTED = 0.6  # IoU a mask must reach with some viewpoint before it may move the viewpoint
 CUT_OFF = "the object reaches the photo's edge; its size and place are uncertain"
 NO_FOCAL = "the photo doesn't tell its focal length; a usual one was taken"
@@ -34,9 +37,18 @@ _AROUND = 0.25  # of the box, looked at on each side when outlines are compared
 _SIDE = 112  # pixels, longer side of the compared outlines
 
 
+Angles = tuple[float, float, float]  # azimuth, elevation, roll
+
+
+class Placed(Protocol):
+    def __call__(self, candidate: View, roll: float = 0.0) -> Camera:
+        """The camera by which a viewpoint fills the box."""
+
+
 @dataclass(frozen=True, slots=True)
 class RefineLimits:
-    """reach: how far azimuth and elevation may move, radians; first and last step; seconds it may take."""
+    """reach: how far azimuth and elevation may move, and the photo may be turned in its plane, radians; first
+    and last step; seconds it may take."""
 
     reach: float = math.radians(10)
     first: float = math.radians(5)
@@ -65,24 +77,24 @@ def fit_pose(
     clip(box, photo.width, photo.height)
     focal = focal_or_default(photo.focal_px, photo.width, photo.height)
 
-    def placed(candidate: View) -> Camera:
-        return place(scene.points, candidate, box, photo.width, photo.height, focal)
+    def placed(candidate: View, roll: float = 0.0) -> Camera:
+        return place(scene.points, candidate, box, photo.width, photo.height, focal, roll=roll)
 
     is_cut_off = _is_cut_off(box, photo)
     if not is_cut_off:
         view = _agreeing(scene, placed, view, box)
-    overlap = None
+    overlap, roll = None, 0.0
     if mask is not None and mask.any():
         region = _Region.of(mask, box)
         refined, overlap = _refined(scene, placed, view, region, refine or RefineLimits())
         if overlap >= TRUSTED:
-            view = refined
+            view, roll = View(refined[0], refined[1]), refined[2]
         else:
             overlap = region.iou(scene, placed(view))
     notes = [CUT_OFF] if is_cut_off else []
     notes += [NO_FOCAL] if photo.focal_px is None else []
     azimuth = (view.azimuth + math.pi) % (2 * math.pi) - math.pi
-    return Pose(azimuth, view.elevation, placed(view), overlap, tuple(notes))
+    return Pose(azimuth, view.elevation, placed(view, roll), overlap, tuple(notes))
 
 
 def silhouette_iou(scene: RayScene, camera: Camera, mask: BoolArray, box: Box) -> float:
@@ -149,7 +161,7 @@ class _Region:
         return float(np.count_nonzero(rendered & self.mask) / union) if union else 0.0
 
 
-def _agreeing(scene: RayScene, placed: Callable[[View], Camera], start: View, box: Box) -> View:
+def _agreeing(scene: RayScene, placed: Placed, start: View, box: Box) -> View:
     """The likeliest viewpoint near `start` given the box's aspect: Gauss-Newton on its logarithm."""
 
     def excess(angles: FloatArray) -> float:
@@ -171,20 +183,39 @@ def _agreeing(scene: RayScene, placed: Callable[[View], Camera], start: View, bo
 
 
 def _refined(
-    scene: RayScene, placed: Callable[[View], Camera], start: View, region: _Region, limits: RefineLimits
-) -> tuple[View, float]:
-    """Coordinate search: one angle at a time, steps halved where none helps."""
+    scene: RayScene, placed: Placed, start: View, region: _Region, limits: RefineLimits
+) -> tuple[Angles, float]:
+    """Azimuth, elevation and roll near `start` whose outline agrees best, and the IoU. The photo counts as turned
+    in its plane only where that says clearly more than an upright one."""
     until = time.monotonic() + limits.seconds
-    best, best_iou = start, region.iou(scene, placed(start))
+    first: Angles = (start.azimuth, start.elevation, 0.0)
+
+    def agreement(angles: Angles) -> float:
+        return region.iou(scene, placed(View(angles[0], angles[1]), angles[2]))
+
+    upright, overlap = _climbed(agreement, first, (0, 1), limits, until)
+    turned, better = _climbed(agreement, first, (2, 0, 1), limits, until)
+    return (turned, better) if better >= overlap + ROLL_GAIN else (upright, overlap)
+
+
+def _climbed(
+    agreement: Callable[[Angles], float],
+    start: Angles,
+    free: Sequence[int],
+    limits: RefineLimits,
+    until: float,
+) -> tuple[Angles, float]:
+    """Coordinate search over the free angles: one at a time, steps halved where none helps."""
+    best, best_iou = start, agreement(start)
     step = limits.first
     while step >= limits.last:
         improved = False
-        for change in ((step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)):
-            candidate = replace(best, azimuth=best.azimuth + change[0], elevation=best.elevation + change[1])
+        for which, sign in product(free, (1, -1)):
+            candidate = _moved(best, which, sign * step)
             if time.monotonic() > until:
                 return best, best_iou
             if _is_within(candidate, start, limits.reach):
-                overlap = region.iou(scene, placed(candidate))
+                overlap = agreement(candidate)
                 if overlap > best_iou:
                     best, best_iou, improved = candidate, overlap, True
         if not improved:
@@ -192,13 +223,14 @@ def _refined(
     return best, best_iou
 
 
-def _is_within(view: View, start: View, reach: float) -> bool:
-    slack = reach + 1e-9
-    return (
-        abs(view.azimuth - start.azimuth) <= slack
-        and abs(view.elevation - start.elevation) <= slack
-        and abs(view.elevation) < math.pi / 2
-    )
+def _moved(angles: Angles, which: int, change: float) -> Angles:
+    azimuth, elevation, roll = (angle + change * (at == which) for at, angle in enumerate(angles))
+    return azimuth, elevation, roll
+
+
+def _is_within(angles: Angles, start: Angles, reach: float) -> bool:
+    near = all(abs(angle - first) <= reach + 1e-9 for angle, first in zip(angles, start, strict=True))
+    return near and abs(angles[1]) < math.pi / 2
 
 
 def _is_cut_off(box: Box, photo: Photo) -> bool:

@@ -24,16 +24,25 @@ def focal_or_default(focal_px: float | None, width: int, height: int) -> float:
     return focal_px or DEFAULT_FOCAL * max(width, height)
 
 
-def place(points: FloatArray, view: View, box: Box, width: int, height: int, focal_px: float) -> Camera:
+def place(
+    points: FloatArray,
+    view: View,
+    box: Box,
+    width: int,
+    height: int,
+    focal_px: float,
+    *,
+    roll: float = 0.0,
+) -> Camera:
     """The camera of a width x height photo in which the (n, 3) points' tight box has the center and the
-    area of `box`. Raises BadBox.
+    area of `box`. roll: the model's turn in the picture, radians, clockwise. Raises BadBox.
 
     The viewpoint is kept as it appears: the ray to the model's origin meets the model at the view's
     azimuth and elevation, wherever in the photo the box lies. The optical axis stays the photo's center.
     """
     check_box(box)
     radius = float(np.linalg.norm(points, axis=1).max())
-    upright = rotation_to_view(view.azimuth, view.elevation)
+    upright = _rolled(roll) @ rotation_to_view(view.azimuth, view.elevation)
     aim = np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
     target, distance = aim.copy(), radius * focal_px / max(box.width, box.height) * 2
     camera = _aimed(upright, aim, max(distance, NEAREST * radius), width, height, focal_px)
@@ -65,6 +74,12 @@ def _aimed(
     transform[:3, :3] = _turn_forward_to(ray) @ upright
     transform[:3, 3] = distance * ray
     return Camera(focal_px, focal_px, float(center[0]), float(center[1]), width, height, transform)
+
+
+def _rolled(angle: float) -> npt.NDArray[np.float64]:
+    """(3, 3) turn about the optical axis; x goes right and y down, so a positive angle is clockwise."""
+    sine, cosine = math.sin(angle), math.cos(angle)
+    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _turn_forward_to(ray: FloatArray) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import pytest
 
 from ml.errors import BadBox
 from ml.geometry.boxes import mask_box
-from ml.geometry.cameras import angle_between
+from ml.geometry.cameras import angle_between, project
 from ml.mesh.storage import save_mesh
 from ml.pose.fitting import CUT_OFF, NO_FOCAL, ModelPoseFitter, RefineLimits, fit_pose, silhouette_iou
 from ml.pose.masks import estimate_mask
@@ -32,7 +32,7 @@ class Shot:
     estimated: BoolArray | None
 
 
-def shoot(scene: RayScene, seed: int) -> Shot:
+def shoot(scene: RayScene, seed: int, roll: float = 0.0) -> Shot:
     """A render at an elevation, distance, place and focal length that no index view has."""
     rng = np.random.default_rng(seed)
     truth = View(rng.uniform(-math.pi, math.pi), math.radians(rng.uniform(3, 27)))
@@ -40,7 +40,7 @@ def shoot(scene: RayScene, seed: int) -> Shot:
     side = rng.uniform(150, 260)
     x, y = rng.uniform(170, WIDTH - 170), rng.uniform(150, HEIGHT - 150)
     wanted = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-    camera = place(scene.points, truth, wanted, WIDTH, HEIGHT, focal)
+    camera = place(scene.points, truth, wanted, WIDTH, HEIGHT, focal, roll=roll)
     seen = scene.cast(camera)
     top, bottom = rng.uniform(120, 240, (2, 3))
     down = np.linspace(0, 1, HEIGHT)[:, None, None]
@@ -127,6 +127,32 @@ def test_a_mask_brings_the_viewpoint_closer(desk: RayScene, shots: list[Shot]) -
         before.append(angle_between(near.azimuth, shot.truth.azimuth))
         after.append(angle_between(pose.azimuth, shot.truth.azimuth))
     assert np.mean(after) < 0.6 * np.mean(before)
+
+
+def lean(camera: Camera) -> float:
+    """Degrees, clockwise, by which the model's vertical is turned in the picture."""
+    middle, above = project(camera, np.array([[0.0, 0, 0], [0, 0.01, 0]]))
+    return math.degrees(math.atan2(above[0] - middle[0], middle[1] - above[1]))
+
+
+@pytest.mark.parametrize("degrees", [7.0, -7.0])
+def test_a_photo_turned_in_its_plane_is_seen_as_that(desk: RayScene, degrees: float) -> None:
+    for seed in range(4):
+        shot = shoot(desk, seed, math.radians(degrees))
+        pose = fit_pose(desk, shot.photo, shot.box, nearest_view(shot.truth), mask=shot.mask, refine=PATIENT)
+        upright = place(desk.points, shot.truth, shot.box, WIDTH, HEIGHT, shot.photo.focal_px or 0.0)
+        assert lean(pose.camera) - lean(upright) == pytest.approx(degrees, abs=2.5)
+        assert pose.silhouette_iou is not None
+        assert pose.silhouette_iou > 0.9
+
+
+def test_an_upright_photo_stays_upright(desk: RayScene, shots: list[Shot]) -> None:
+    for shot in shots[:6]:
+        near = nearest_view(shot.truth)
+        pose = fit_pose(desk, shot.photo, shot.box, near, mask=shot.mask, refine=PATIENT)
+        view = View(pose.azimuth, pose.elevation)
+        upright = place(desk.points, view, shot.box, WIDTH, HEIGHT, shot.photo.focal_px or 0.0)
+        np.testing.assert_allclose(pose.camera.camera_from_model, upright.camera_from_model, atol=1e-6)
 
 
 def test_refinement_stays_within_its_reach(desk: RayScene, shots: list[Shot]) -> None:
