@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["Bars", "main"]
 
 
+_CONFIG = ("rank_by", "cell_weight", "cell_shift", "shortlist", "views_mean", "expansion", "expansion_weight")
+
+
 class Bars:
     """One progress bar a stage, on stderr."""
 
@@ -97,11 +100,7 @@ def _options(arguments: argparse.Namespace) -> EvaluateOptions:
     from ml.pipelines.indexing import CalibrationSource
     from ml.search.config import SearchConfig
 
-    changes = {
-        name: value
-        for name in ("rank_by", "cell_weight", "cell_shift", "shortlist", "views_mean")
-        if (value := getattr(arguments, name)) is not None
-    }
+    changes = {name: value for name in _CONFIG if (value := getattr(arguments, name)) is not None}
     return EvaluateOptions(
         top=arguments.top,
         tau=arguments.tau,
@@ -176,6 +175,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--cell-shift", type=int, help="cells a view may be shifted by")
     add("--shortlist", type=int, help="views compared cell by cell")
     add("--views-mean", type=int, help="best views of a product whose mean it is ranked by")
+    add("--expansion", type=int, help="best products whose views help in a second look")
+    add("--expansion-weight", type=float, help="share of that second look, 0 to 1")
     add("--workers", type=int, default=2, help="processes that read and render (2)")
     add("--no-pose", action="store_true", help="leave out the pose and its silhouette")
     return parser

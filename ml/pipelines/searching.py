@@ -23,6 +23,7 @@ from ml.protocols import Adapter, Detector, Embedder, Features
 from ml.search.agreement import Agreement, agreement, other_viewpoints
 from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
 from ml.search.config import SearchConfig
+from ml.search.expansion import LEAST_OTHERS, expanded
 from ml.search.indexes import EXACT, IndexChoice
 from ml.search.library import Library, Scored
 from ml.search.ranking import (
@@ -257,9 +258,23 @@ class Searcher:
                     len(self.library.model_ids),
                     mean_of=self.config.views_mean,
                 )
+                best = self._looked_twice(scored, best, features.vectors[index])
             cells = None if features.cells is None else features.cells[index]
             searched.append(_Searched(scored, ranked, best, cells))
         return searched
+
+    def _looked_twice(self, scored: Scored, best: PhotoBest, vector: FloatArray) -> PhotoBest:
+        """The same views, products' scores blended with those by the vector expanded by the best ones' views."""
+        config = self.config
+        helping = min(config.expansion, np.count_nonzero(best.rows >= 0) // LEAST_OTHERS)
+        if helping < 1 or config.expansion_weight <= 0 or config.rank_by != "cosine":
+            return best
+        first = np.argsort(-best.scores, kind="stable")[:helping]
+        wider = expanded(vector, self.library.vectors(best.rows[first]))
+        cosines = self.library.scores_at(wider, scored.rows)
+        again = best_views(cosines, scored.products, scored.rows, len(best.scores), mean_of=config.views_mean)
+        weight = np.float32(config.expansion_weight)
+        return replace(best, scores=(1 - weight) * best.scores + weight * again.scores)
 
     def _rerank(self, scored: Scored, ranked: FloatArray, cells: FloatArray) -> FloatArray:
         config = self.config

@@ -18,6 +18,8 @@ class SearchConfig:
     cell_weight    share of the cell-by-cell cosine in the re-ranked score, in [0, 1]; 0 switches it off
     cell_shift     cells a view may be shifted by against the photo, in each direction
     views_mean     best views of a product whose mean it is ranked by: one lucky view counts less
+    expansion      best products whose views the photo's vector is drawn toward for a second look
+    expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
     known_weight   of an object's best calibrated view beside the detector's score, where a photo shows
                    several and none was chosen; 0 switches it off
     second_view    re-ranked score within which another viewpoint is a close second
@@ -30,6 +32,8 @@ class SearchConfig:
     cell_weight: float = 0.5
     cell_shift: int = 1
     views_mean: int = 3
+    expansion: int = 10
+    expansion_weight: float = 0.4
     known_weight: float = 0.5
     second_view: float = 0.03
     very_likely: float = 0.5

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,15 @@ class Library:
             used != tau,
         )
 
+    def scores_at(self, vector: FloatArray, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Exact cosines of a vector (d,) of length 1 with the views of global rows (m,) ascending: (m,)."""
+        found = np.empty(len(rows), np.float32)
+        bounds = np.searchsorted(rows, self._offsets)
+        for index, (first, last) in enumerate(pairwise(bounds)):
+            local = rows[first:last] - self._offsets[index]
+            found[first:last] = self._exact[index].scores_at(vector, local)
+        return found
+
     def _completed(
         self,
         index: int,
@@ -211,6 +221,11 @@ class Library:
     def camera(self, row: int) -> Camera:
         generation, local = self.locate(row)
         return generation.camera(local)
+
+    def vectors(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """(m, d) vectors of the views of global rows (m,)."""
+        found = [self.locate(int(row)) for row in rows]
+        return np.stack([np.asarray(generation.vectors[local], np.float32) for generation, local in found])
 
     def cells(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8]] | None:
         """Cells (m, c, r, k) and packed masks (m, 128) of global rows; None where there are no cells."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch
 from ml.geometry.boxes import mask_box
 from ml.geometry.crops import crop_photo
 from ml.mesh.storage import load_mesh
+from ml.pipelines import searching
 from ml.pipelines.indexing import CalibrationSource, GenerationEntry, build_generation
 from ml.pipelines.searching import PhotoQuery, Searcher
 from ml.render.raycast import RayScene
 from ml.render.silhouette import silhouette
 from ml.render.views import load_views
+from ml.search.config import SearchConfig
 from ml.search.generation import open_generation
 from ml.search.ranking import LACKING
 from ml.types import Box, Photo
@@ -92,6 +95,34 @@ def test_the_neighbor_is_the_brute_forces(searcher):
         first = [of_product[model][0] for model in expected]
         assert [match.view_id for match in answer.matches] == generation.view_ids[rows[first]].tolist()
         assert [match.score for match in answer.matches] == pytest.approx(cosines[first], abs=1e-5)
+
+
+def test_the_second_look_is_the_brute_forces(generation, monkeypatch):
+    """With one product in three to help: each photo's vector and their best views' sum, searched anew."""
+    monkeypatch.setattr(searching, "LEAST_OTHERS", 2)
+    config = SearchConfig(expansion=2, expansion_weight=0.4)
+    searcher = Searcher.open(generation, config=config)
+    plain = Searcher.open(generation, config=replace(config, expansion_weight=0.0))
+    rng = np.random.default_rng(1)
+    is_changed = []
+    for _ in range(20):
+        photo = Photo(rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
+        box = Box(20, 10, 20 + rng.uniform(30, 70), 10 + rng.uniform(30, 70))
+        query = [PhotoQuery(photo, box)]
+        first, second = plain.search(query, tau=0.3), searcher.search(query, tau=0.3)
+        vector = registry.embedder("hog").embed([crop_photo(photo, box, 128)]).vectors[0]
+        opened, _, _ = brute_force(searcher, vector, box.aspect, 0.3)
+        rows = [np.flatnonzero(opened.view_ids == match.view_id)[0] for match in first.matches[:2]]
+        vectors = np.asarray(opened.vectors, np.float32)[rows]
+        wider = vector + (vectors * (vectors @ vector)[:, None]).sum(axis=0)
+        _, rows, cosines = brute_force(searcher, wider / np.linalg.norm(wider), box.aspect, 0.3)
+        for match in second.matches:
+            of_model = cosines[opened.model_ids[rows] == match.model_id][:3]
+            again = of_model.mean() - LACKING * (3 - len(of_model))
+            before = next(one.total for one in first.matches if one.model_id == match.model_id)
+            assert match.total == pytest.approx(0.6 * before + 0.4 * again, abs=1e-5)
+        is_changed.append([m.model_id for m in first.matches] != [m.model_id for m in second.matches])
+    assert any(is_changed)
 
 
 def test_one_row_a_product(searcher, onboarded):
