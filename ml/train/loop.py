@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml.embed.networks import ViewNet, ViewNetShape
-from ml.train.losses import Bank, Temperature, alike, any_positive, info_nce
+from ml.train.losses import Bank, Temperature, alike, best_positives, info_nce
 from ml.train.pairs import PairSet
 from ml.train.photos import PhotoSet, fits_category
 from ml.train.relighting import Composer
@@ -50,6 +50,7 @@ class Recipe:
     average: float = 0.998  # of the exponential moving average that is shipped
     cell_weight: float = 0.5
     category_weight: float = 0.35
+    category_best: int = 8  # renders of a photo's category that should be nearer than all others
     label_weight: float = 0.2
     seed: int = 7
 
@@ -276,7 +277,8 @@ class Training:
         filled = bank.model >= 0
         against = torch.cat([gallery, bank.vectors[filled]])
         positive = self._fits[torch.cat([model, bank.model[filled]])][:, label].T
-        return any_positive(self.parts["category_scale"](photos @ against.T), positive)
+        logits = self.parts["category_scale"](photos @ against.T)
+        return best_positives(logits, positive, self.recipe.category_best)
 
     # ---- on disk --------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Bank", "Temperature", "alike", "any_positive", "info_nce"]
+__all__ = ["Bank", "Temperature", "alike", "best_positives", "info_nce"]
 
 _NEVER = -1e4
 _ALIKE = 6.0  # mean difference in levels, at 12 x 12, below which two plain views can't be told apart
@@ -72,13 +72,19 @@ def info_nce(
     return loss / 2, (rows.detach().argmax(1) == right).float().mean()
 
 
-def any_positive(logits: Tensor, positive: Tensor) -> Tensor:
-    """-log of the positives' share of the softmax, mean over the rows that have any.
+def best_positives(logits: Tensor, positive: Tensor, count: int) -> Tensor:
+    """Each of a row's `count` best positives against all of the row's negatives: the mean of their cross
+    entropies over the rows that have both.
 
-    logits (n, m), positive (n, m) bool. Any right one will do: a photo need not match every chair.
+    logits (n, m), positive (n, m) bool. A photo need not match every chair, but chairs should fill its first places:
+    with one positive alone (count 1) the places after the first are left to chance.
     """
-    has = positive.any(1)
+    has = positive.any(1) & ~positive.all(1)
     if not bool(has.any()):
         return logits.sum() * 0
-    chosen = logits.masked_fill(~positive, _NEVER).logsumexp(1) - logits.logsumexp(1)
-    return -chosen[has].mean()
+    logits, positive = logits[has], positive[has]
+    wrong = logits.masked_fill(positive, _NEVER).logsumexp(1, keepdim=True)
+    best = logits.masked_fill(~positive, _NEVER).topk(min(count, logits.shape[1]), dim=1).values
+    is_there = best > _NEVER
+    each = functional.softplus(wrong - best).masked_fill(~is_there, 0.0)
+    return (each.sum(1) / is_there.sum(1)).mean()

@@ -12,7 +12,7 @@ import torch
 
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.train.loop import Data, Recipe, Training
-from ml.train.losses import Bank, alike, any_positive, info_nce
+from ml.train.losses import Bank, alike, best_positives, info_nce
 from ml.train.models import held_out
 from ml.train.pairs import NO_PART, SIDE, PairSet, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, fits_category, load_photos
@@ -116,10 +116,22 @@ def test_alike_views_of_one_model_are_not_wrong_but_those_of_another_are() -> No
     assert same.tolist() == [[False, True, False, False], [True, False, False, False]] + 2 * [[False] * 4]
 
 
-def test_any_positive_counts_the_whole_share_of_the_right_ones() -> None:
-    logits = torch.log(torch.tensor([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]]))
-    positive = torch.tensor([[True, True, False], [False, False, False]])
-    assert float(any_positive(logits, positive)) == pytest.approx(-np.log(0.5))
+def test_best_positives_are_each_held_against_all_that_is_wrong() -> None:
+    logits = torch.log(torch.tensor([[0.2, 0.3, 0.1, 0.5], [0.1, 0.1, 0.3, 0.5]])).requires_grad_()
+    positive = torch.tensor([[True, True, True, False], [False, False, False, False]])
+    by_hand = (np.log(1 + 0.5 / 0.2) + np.log(1 + 0.5 / 0.3)) / 2  # a row with nothing right says nothing
+    loss = best_positives(logits, positive, count=2)
+    assert float(loss.detach()) == pytest.approx(by_hand, abs=1e-6)
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradient = logits.grad
+    assert gradient is not None
+    assert (gradient[0, :2] < 0).all()
+    assert gradient[0, 2] == 0  # the third best
+    assert gradient[0, 3] > 0
+    assert float(best_positives(logits, positive, count=9).detach()) == pytest.approx(
+        (2 * by_hand + np.log(1 + 0.5 / 0.1)) / 3, abs=1e-6
+    )
+    assert float(best_positives(logits[1:], positive[1:], count=2).detach()) == 0
 
 
 def test_bank_forgets_the_oldest() -> None:
