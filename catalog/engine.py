@@ -5,6 +5,7 @@ Values that come through it (Photo, Match, Manifest, ...) are `ml`'s own.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
@@ -314,12 +315,13 @@ def encode_photo(photo: Photo) -> bytes:
     return encoded(photo)
 
 
-def query(photo: Photo, box: Sequence[float] | None) -> PhotoQuery:
-    """box: edges in the photo's pixels; None where the object has to be found."""
+def query(photo: Photo, box: Sequence[float] | None, turn_deg: float | None = None) -> PhotoQuery:
+    """box: edges in the photo's pixels; None where the object has to be found. turn_deg: as `SearchPhoto` has it."""
     from ml.pipelines.searching import PhotoQuery
     from ml.types import Box
 
-    return PhotoQuery(photo=photo, box=None if box is None else Box(*map(float, box)))
+    turn = None if turn_deg is None else math.radians(turn_deg)
+    return PhotoQuery(photo=photo, box=None if box is None else Box(*map(float, box)), turn=turn)
 
 
 def search(

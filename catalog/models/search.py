@@ -126,6 +126,8 @@ class SearchPhoto(models.Model):
     asked        what the shopper said: a box of their own, the whole photo, or nothing
     asked_box    [x0, y0, x1, y1] of the photo as it was sent, upright; null without a box
     box          the same in the stored photo's pixels, as it was searched
+    turn_deg     how far around the thing it was taken from, since the first photo: degrees, counter-clockwise
+                 seen from above; null where nobody said
     detections   [{"box": […], "score": s}], best first
     """
 
@@ -144,6 +146,7 @@ class SearchPhoto(models.Model):
     position = models.PositiveSmallIntegerField(default=0)
     asked = models.CharField(max_length=5, choices=Asked.choices, default=Asked.FIND)
     asked_box = models.JSONField(null=True, blank=True)
+    turn_deg = models.FloatField(null=True, blank=True)
     box = models.JSONField(null=True, blank=True)
     box_source = models.CharField(max_length=7, choices=BoxSource.choices, blank=True)
     detections = models.JSONField(default=list, blank=True)

@@ -160,7 +160,8 @@ def _queries(search: Search) -> list[PhotoQuery]:
     queries = []
     for row in search.photos.all():
         is_found = row.box_source == SearchPhoto.BoxSource.FOUND
-        queries.append(engine.query(photos.open_upright(row.photo), None if is_found else row.box))
+        box = None if is_found else row.box
+        queries.append(engine.query(photos.open_upright(row.photo), box, row.turn_deg))
     return queries
 
 

@@ -81,6 +81,7 @@ def request_search(
     asked: Sequence[Asked],
     *,
     tau: float,
+    turns_deg: Sequence[float | None] = (),
     words: str = "",
     key: str = "",
     callback_url: str = "",
@@ -88,13 +89,15 @@ def request_search(
     """A waiting search for the one object that all photos show; `asked` speaks of them in order, and those
     it does not reach are searched as the first is, but for its box.
 
+    turns_deg: one a photo, as `SearchPhoto.turn_deg`; empty where nothing is known of them.
     words: what products must be found by as well, as far as any is (`finding.by_words`).
     key: the same key with the same question gives the search there already is.
-    Raises BadBox, NotPossible for a tau outside (0, 1], Busy where too many searches wait, Conflict for a
-    key that came with another question.
+    Raises BadBox, BadPhoto for more turns than photos, NotPossible for a tau outside (0, 1], Busy where too many
+    searches wait, Conflict for a key that came with another question.
     """
     _check_tau(tau)
-    same = _Same.of(key, sent, asked, tau, callback_url, words) if key else None
+    _check_turns(turns_deg, len(sent))
+    same = _Same.of(key, sent, asked, tau, callback_url, words, turns_deg) if key else None
     if same and (found := same.find()):
         return found
     _check_queue()
@@ -105,7 +108,7 @@ def request_search(
         callbacks.check_url(callback_url)
     rows = [photos.store_photo(photo) for photo in sent]
     try:
-        return _create(rows, asked, tau, words, same=same, callback_url=callback_url)
+        return _create(rows, asked, tau, words, turns_deg=turns_deg, same=same, callback_url=callback_url)
     except IntegrityError:
         if same and (found := same.find()):  # asked twice at once; the other was first
             return found
@@ -128,6 +131,7 @@ class _Same:
         tau: float,
         callback_url: str,
         words: str,
+        turns_deg: Sequence[float | None],
     ) -> _Same:
         question = {
             "photos": [hashlib.sha256(photo.data).hexdigest() for photo in sent],
@@ -135,6 +139,8 @@ class _Same:
             "tau": tau,
             "callback": callback_url,
         } | ({"words": words} if words else {})
+        if any(turn is not None for turn in turns_deg):
+            question["turns"] = list(turns_deg)
         text = json.dumps(question, sort_keys=True)
         return cls(hashlib.sha256(key.encode()).hexdigest(), hashlib.sha256(text.encode()).hexdigest())
 
@@ -154,12 +160,14 @@ def request_again(
     *,
     photo: int = 0,
     words: str | None = None,
+    turns_deg: Sequence[float | None] | None = None,
     more: Sequence[photos.SentPhoto] = (),
 ) -> Search:
     """Another search in the same photos, and `more` of the same object.
 
     asked speaks of the photo at that position; what was asked of the others, and of all with None, stays.
-    words: None keeps them. Raises BadBox, BadPhoto for a position or a number of photos there can't be, Busy.
+    words, turns_deg: None keeps them. Raises BadBox, BadPhoto for a position or a number of photos there can't
+    be, Busy.
     """
     _check_queue()
     rows = list(search.photos.select_related("photo"))
@@ -178,12 +186,16 @@ def request_again(
         if asked.box is not None:
             photos.check_box(asked.box, rows[photo].photo.sent_width, rows[photo].photo.sent_height)
         said[photo] = asked
+    if turns_deg is None:
+        turns_deg = [row.turn_deg for row in rows]
+    _check_turns(turns_deg, len(rows))
     stored = [photos.store_photo(sent) for sent in more]
     return _create(
         [row.photo for row in rows] + stored,
         said + [Asked()] * len(stored),
         search.tau,
         search.words if words is None else words,
+        turns_deg=turns_deg,
     )
 
 
@@ -205,6 +217,14 @@ def _check_tau(tau: float) -> None:
         )
 
 
+def _check_turns(turns_deg: Sequence[float | None], count: int) -> None:
+    if len(turns_deg) > count:
+        raise BadPhoto(
+            gettext("%(turns)s turns for %(n)s photos; send one a photo, in their order")
+            % {"turns": len(turns_deg), "n": count}
+        )
+
+
 def _check_queue() -> None:
     waiting = Search.objects.filter(state=State.QUEUED).count()
     if waiting >= settings.SHAPELENS_QUEUE_LIMIT:
@@ -217,6 +237,7 @@ def _create(
     tau: float,
     words: str,
     *,
+    turns_deg: Sequence[float | None],
     same: _Same | None = None,
     callback_url: str = "",
 ) -> Search:
@@ -233,7 +254,12 @@ def _create(
         for position, photo in enumerate(rows):
             said = asked[position] if position < len(asked) else others
             SearchPhoto.objects.create(
-                search=search, photo=photo, position=position, asked=said.kind, asked_box=said.box
+                search=search,
+                photo=photo,
+                position=position,
+                asked=said.kind,
+                asked_box=said.box,
+                turn_deg=turns_deg[position] if position < len(turns_deg) else None,
             )
         jobs.run_search(search)
     return search
@@ -302,7 +328,7 @@ def _answer(search: Search, lease: leases.Lease) -> None:
     for row in rows:
         picture = photos.open_upright(row.photo)
         row.box = _box_to_search(row)
-        queries.append(engine.query(picture, row.box))
+        queries.append(engine.query(picture, row.box, row.turn_deg))
     try:
         generation, hashes, answer = _matched(search, lease, queries)
     except GenerationCorrupt as error:

@@ -44,6 +44,8 @@ const page = {
   canvas: get<HTMLCanvasElement>("overlay"),
   boxes: get("boxes"),
   photos: get("photos"),
+  turnOf: get("turn-of"),
+  turn: get<HTMLSelectElement>("turn"),
   problem: get("problem"),
   progress: get("progress"),
   progressText: get("progress-text"),
@@ -135,6 +137,14 @@ async function searchBox(box: Box | "full" | null): Promise<void> {
   const sent = Array.isArray(box) ? scaled(box, photo.sent_width / photo.width, photo.sent_height / photo.height) : box;
   if (box === "full") editor.setBox([0, 0, photo.width, photo.height]);
   ask(() => api.submitBox(id, sent, at));
+}
+
+/** The first photo is where the angles are counted from. */
+function searchTurned(turn: number | null): void {
+  if (!current) return;
+  const { id } = current;
+  const turns = current.photos.map((photo, index) => (index === active ? turn : index === 0 ? 0 : photo.turn_deg));
+  ask(() => api.submitTurns(id, turns));
 }
 
 function watch(id: string): void {
@@ -415,6 +425,9 @@ function showStage(): void {
   editor.setPhoto(photo.width, photo.height);
   editor.setBox(photo.box);
   editor.setDetections(photo.detections.map((found) => found.box));
+  page.turnOf.hidden = active === 0;
+  page.turn.value = photo.turn_deg === null ? "" : String(photo.turn_deg);
+  if (page.turn.selectedIndex < 0) page.turn.value = ""; // an angle a program sent
 }
 
 function shape(width: number, height: number): void {
@@ -701,6 +714,7 @@ for (const button of document.querySelectorAll<HTMLButtonElement>("[data-sample]
 }
 
 for (const [name, button] of Object.entries(page.modes)) button.addEventListener("click", () => setMode(name as Mode));
+page.turn.addEventListener("change", () => searchTurned(page.turn.value === "" ? null : Number(page.turn.value)));
 get("whole").addEventListener("click", () => void searchBox("full"));
 get("find").addEventListener("click", () => void searchBox(null));
 get("delete").addEventListener("click", () => void deletePhoto());

@@ -36,6 +36,8 @@ class Query:
     product        family, category: for coarser scores, '' where not given
     true_boxes     one a photo or None; only the score sees them
     azimuth_deg, elevation_deg  of the first photo, or None
+    turns_deg      how far around the thing each photo was taken from, since the first: counter-clockwise seen
+                   from above, None or empty where that isn't known
     """
 
     photos: tuple[Path, ...]
@@ -47,6 +49,7 @@ class Query:
     true_boxes: tuple[Box | None, ...] = ()
     azimuth_deg: float | None = None
     elevation_deg: float | None = None
+    turns_deg: tuple[float | None, ...] = ()
 
     @property
     def label(self) -> str:
@@ -79,6 +82,9 @@ def _parse(values: dict[str, Any], folder: Path) -> Query:
         raise ValueError("it needs relevant or relevant_regex")
     if pattern is not None:
         re.compile(pattern)
+    turns = tuple(None if turn is None else float(turn) for turn in values.get("turn_deg") or ())
+    if turns and len(turns) != len(photos):
+        raise ValueError(f"{len(photos)} photos have {len(turns)} turns")
     return Query(
         photos=tuple(folder / photo for photo in photos),
         boxes=tuple(_box(value) for value in _each(values.get("box"), len(photos))),
@@ -89,6 +95,7 @@ def _parse(values: dict[str, Any], folder: Path) -> Query:
         true_boxes=tuple(_edges(value) for value in _each(values.get("true_box"), len(photos))),
         azimuth_deg=values.get("azimuth_deg"),
         elevation_deg=values.get("elevation_deg"),
+        turns_deg=turns,
     )
 
 

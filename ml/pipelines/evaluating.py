@@ -156,9 +156,14 @@ def _run(searcher: Searcher, query: Query, built: BuiltGallery, options: Evaluat
 
 def _search(searcher: Searcher, query: Query, built: BuiltGallery, options: EvaluateOptions) -> SearchAnswer:
     photos = [open_photo(path, limits=_LIMITS) for path in query.photos]
+    turns = query.turns_deg or (None,) * len(photos)
     asked = [
-        PhotoQuery(photo, photo.full_box if isinstance(box, str) else box)
-        for photo, box in zip(photos, query.boxes, strict=True)
+        PhotoQuery(
+            photo,
+            photo.full_box if isinstance(box, str) else box,
+            None if turn is None else math.radians(turn),
+        )
+        for photo, box, turn in zip(photos, query.boxes, turns, strict=True)
     ]
     return searcher.search(
         asked,

@@ -35,6 +35,7 @@ from ml.search.ranking import (
     usable_photos,
 )
 from ml.search.rerank import blend, cell_masks, cell_scores
+from ml.search.turning import PhotoViews, turned_best
 from ml.types import Box, Detection, FloatArray, Photo, Pose, View
 
 __all__ = ["Match", "PhotoQuery", "PoseFitter", "QueryInfo", "SearchAnswer", "Searcher"]
@@ -154,7 +155,8 @@ class Searcher:
                 searched = self._match(infos, features, used, tau, live, clock)
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
-            ranking = fuse_photos([photo.best for photo in searched], top)
+            turns = [queries[index].turn for index in used]
+            ranking = fuse_photos([photo.best for photo in self._turned(searched, turns)], top)
             matches = self._matches(ranking, searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
@@ -263,10 +265,31 @@ class Searcher:
             searched.append(_Searched(scored, ranked, best, cells))
         return searched
 
+    def _turned(self, searched: list[_Searched], turns: Sequence[float | None]) -> list[_Searched]:
+        """Those photos between which the angles are known agree on each product's heading."""
+        known = [place for place, turn in enumerate(turns) if turn is not None]
+        if len(known) < 2:
+            return searched
+        views = [
+            PhotoViews(
+                searched[place].scored.cosines,
+                searched[place].scored.products,
+                searched[place].scored.rows,
+                self.library.azimuths(searched[place].scored.rows),
+                turns[place] or 0.0,
+                searched[place].best,
+            )
+            for place in known
+        ]
+        result = list(searched)
+        for place, best in zip(known, turned_best(views), strict=True):
+            result[place] = replace(searched[place], best=best)
+        return result
+
     def _looked_twice(self, scored: Scored, best: PhotoBest, vector: FloatArray) -> PhotoBest:
         """The same views, products' scores blended with those by the vector expanded by the best ones' views."""
         config = self.config
-        helping = min(config.expansion, np.count_nonzero(best.rows >= 0) // LEAST_OTHERS)
+        helping = min(config.expansion, int((best.rows >= 0).sum()) // LEAST_OTHERS)
         if helping < 1 or config.expansion_weight <= 0 or config.rank_by != "cosine":
             return best
         first = np.argsort(-best.scores, kind="stable")[:helping]

@@ -16,10 +16,15 @@ BoxSource = Literal["shopper", "found", "whole"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoQuery:
-    """A photo and the object in it; box None: find it, and take the whole photo where nothing is found."""
+    """A photo and the object in it; box None: find it, and take the whole photo where nothing is found.
+
+    turn: radians by which the camera has gone around the thing since the first photo, counter-clockwise seen
+    from above; None where nobody knows.
+    """
 
     photo: Photo
     box: Box | None = None
+    turn: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

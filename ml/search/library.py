@@ -214,6 +214,17 @@ class Library:
         generation, local = self.locate(row)
         return generation.view(local)
 
+    def azimuths(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """(m,) radians of the views of global rows (m,) ascending."""
+        bounds = np.searchsorted(rows, self._offsets)
+        parts = [
+            np.asarray(generation.angles[rows[first:last] - offset, 0], np.float64)
+            for generation, offset, (first, last) in zip(
+                self.generations, self._offsets[:-1], pairwise(bounds), strict=True
+            )
+        ]
+        return np.concatenate(parts)
+
     def view_id(self, row: int) -> int:
         generation, local = self.locate(row)
         return int(generation.view_ids[local])

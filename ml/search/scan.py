@@ -59,7 +59,8 @@ class ExactScan:
         if (
             len(rows) and 2 * len(rows) >= rows[-1] + 1 - rows[0]
         ):  # reading all between is faster than picking
-            return self.scores(query, slice(int(rows[0]), int(rows[-1]) + 1))[rows - rows[0]]
+            between = self.scores(query, slice(int(rows[0]), int(rows[-1]) + 1))
+            return np.asarray(between[rows - rows[0]])
         vectors = self._halves if self._rows is None else self._rows
         column = np.asarray(query, dtype=np.float32)
         found = np.empty(len(rows), np.float32)

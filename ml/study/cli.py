@@ -32,7 +32,7 @@ from ml.weights import FOLDER
 
 __all__ = ["main"]
 
-_SEVERAL = [f"top 1 of {count} photos" for count in PHOTOS[1:]]
+_SEVERAL = [f"top 1 of {count} photos{known}" for count in PHOTOS[1:] for known in ("", ", angles known")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -265,6 +265,7 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_column(name, justify="left" if name in {"embedder", "products"} else "right")
     for row in rows:
         counts = (str(row.models), str(row.queries), str(row.gallery))
-        shares = (row.top1, row.top10, *(row.several[count] for count in PHOTOS[1:]))
+        together = [share for count in PHOTOS[1:] for share in (row.several[count], row.turned[count])]
+        shares = (row.top1, row.top10, *together)
         table.add_row(row.embedder, row.products, *counts, *(f"{100 * share:.1f}" for share in shares))
     return table

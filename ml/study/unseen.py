@@ -16,6 +16,8 @@ import torch
 
 from ml import registry
 from ml.pipelines.progress import Progress
+from ml.search.ranking import best_views, fuse_photos
+from ml.search.turning import PhotoViews, turned_best
 from ml.train.describing import composite_vectors, plain_vectors
 from ml.train.models import library_specs
 from ml.train.pairs import open_pairs, render_pairs
@@ -36,6 +38,7 @@ class Row:
     """Shares of `queries` composites whose own model is the first, or among the first ten, of `gallery`.
 
     several: share first by number of composites of one model that are searched together (thesis eq. 3.9)
+    turned: the same where the angles between them are known (thesis 6.2.4)
     """
 
     embedder: str
@@ -46,6 +49,7 @@ class Row:
     top1: float
     top10: float
     several: dict[int, float]
+    turned: dict[int, float]
 
 
 def compare_unseen(
@@ -67,6 +71,7 @@ def compare_unseen(
         embedder = registry.embedder(name)
         gallery = np.concatenate([plain_vectors(embedder, pairs) for pairs in (unseen, seen)])
         models = np.concatenate([unseen.model, seen.model + len(unseen.names)])
+        azimuths = np.concatenate([unseen.azimuth, seen.azimuth])
         for label, pairs, first in (("never seen", unseen, 0), ("trained on", seen, len(unseen.names))):
             rng = np.random.default_rng(_SEED)
             chosen = rng.permutation(len(pairs.names))[:MODELS]
@@ -80,6 +85,7 @@ def compare_unseen(
             queries = composite_vectors(embedder, pairs, at, behind, seed=_SEED)
             right = pairs.model[at] + first
             best = _best(queries, gallery, models)
+            turns = pairs.azimuth[at]
             ranks = _ranks(best, right)
             rows.append(
                 Row(
@@ -91,6 +97,10 @@ def compare_unseen(
                     float((ranks == 1).mean()),
                     float((ranks <= 10).mean()),
                     {count: _together(best, right, count) for count in PHOTOS},
+                    {
+                        count: _turned(queries, turns, right, count, (gallery, models, azimuths))
+                        for count in PHOTOS[1:]
+                    },
                 )
             )
             tell(f"{name}: {label}", 1, 1)
@@ -116,3 +126,25 @@ def _together(best: Vectors, right: npt.NDArray[np.int32], count: int) -> float:
     """Share first where `count` composites in turn, all of one model, are searched as one."""
     summed = best.reshape(-1, count, best.shape[1]).sum(axis=1)
     return float((_ranks(summed, right[::count]) == 1).mean())
+
+
+def _turned(
+    queries: Vectors,
+    turns: Vectors,
+    right: npt.NDArray[np.int32],
+    count: int,
+    gallery: tuple[Vectors, npt.NDArray[np.int32], Vectors],
+) -> float:
+    """`_together`, with the angles between the composites (n,) known. gallery: vectors, models and azimuths."""
+    vectors, models, azimuths = gallery
+    products, rows = models.astype(np.int64), np.arange(len(models))
+    first = 0
+    for at in range(0, len(queries), count):
+        photos = [
+            PhotoViews(cosines, products, rows, azimuths, float(turns[one] - turns[at]), best)
+            for one in range(at, at + count)
+            for cosines in [vectors @ queries[one]]
+            for best in [best_views(cosines, products, rows, int(models.max()) + 1)]
+        ]
+        first += int(fuse_photos(turned_best(photos), 1).products[0] == right[at])
+    return first / (len(queries) // count)

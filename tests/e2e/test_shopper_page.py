@@ -147,6 +147,16 @@ def test_a_second_photo_of_the_same_thing_is_added(page: Page, running: Site, ph
     expect(page.locator(".box")).to_be_visible()
     assert len(running.get(f"/api/v1/searches/{_id(page)}")["photos"]) == 2
 
+    second = page.url
+    page.get_by_label("where did you stand for this one?").select_option("A quarter round to the right")
+    page.wait_for_url(lambda url: url != second)
+    _done(page)
+    expect(page.locator("#turn")).to_have_value("90")
+    turned = running.get(f"/api/v1/searches/{_id(page)}")["photos"]
+    assert [photo["turn_deg"] for photo in turned] == [0, 90]
+    page.get_by_role("button", name="Photo 1").click()
+    expect(page.locator("#turn-of")).to_be_hidden()
+
 
 def test_the_model_is_placed_by_hand_and_that_is_kept(page: Page, running: Site, photo_file: Path) -> None:
     found = _search(page, photo_file)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 
@@ -100,6 +101,32 @@ def test_each_photo_has_its_box(running: Site, photo: bytes) -> None:
     many = _submit(running, photo, box=["full", "full"])
     assert many.status_code == 422
     assert "2 boxes for 1 photos" in many.json()["detail"]
+
+
+def test_the_angles_between_photos_are_kept_and_can_be_said_later(running: Site, photo: bytes) -> None:
+    side = draw_photo("wing-armchair", azimuth=0.45 + np.radians(60))
+    search = running.answer(_submit(running, photo, side, turn=["0", "60"]).json())
+    assert search["state"] == "done", search["error"]
+    assert [one["turn_deg"] for one in search["photos"]] == [0, 60]
+    assert search["results"][0]["product"]["name"] == "Thistle wing armchair"
+
+    address = f"{running.url}/api/v1/searches/{search['id']}/turns"
+    later = requests.post(address, json={"turns_deg": [0, None]}, timeout=60)
+    assert later.status_code == 202
+    again = running.answer(later.json())
+    assert [one["turn_deg"] for one in again["photos"]] == [0, None]
+    assert [one["box"] for one in again["photos"]] == [one["box"] for one in search["photos"]]
+
+    for fields, why in (
+        ({"turn": ["0", "90", "180"]}, "3 turns for 2 photos"),
+        ({"turn": ["0", "a quarter"]}, "not a number of degrees"),
+        ({"turn": ["0", "nan"]}, "not a number of degrees"),
+    ):
+        refused = _submit(running, photo, side, **fields)
+        assert refused.status_code == 422
+        assert why in refused.json()["detail"]
+    assert requests.post(address, json={"turns_deg": [0, 1, 2]}, timeout=60).status_code == 422
+    assert requests.post(address, json={"turns_deg": [0, 1e9]}, timeout=60).status_code == 422
 
 
 def test_a_client_is_called_back_signed_and_again_after_a_refusal(

@@ -32,6 +32,7 @@ from webapp.api.schemas import (
     ShareIn,
     ShareOut,
     SubmittedOut,
+    TurnsIn,
     WordsIn,
 )
 
@@ -54,6 +55,7 @@ def submit(
     photo: File[list[UploadedFile]] = [],  # noqa: B006  (django-ninja's way to say "may be absent")
     sample: Form[str] = "",
     box: Form[list[str]] = [],  # noqa: B006
+    turn: Form[list[str]] = [],  # noqa: B006
     tau: Form[float] = 0.9,
     words: Annotated[str, Form(max_length=200)] = "",
     callback_url: Form[str] = "",
@@ -63,6 +65,8 @@ def submit(
 
     box: "x0,y0,x1,y1" in pixels of the upright photo, "full", or nothing: the object is found. One a photo,
     in their order; photos beyond the last are looked through by themselves.
+    turn: degrees by which the camera had gone around the thing since the first photo, counter-clockwise seen from
+    above, or nothing where that isn't known. One a photo, in their order: "0", "90".
     words: "oak", "with drawers": only products they go with are searched; words none goes with are left out.
     callback_url: told when the search has ended, signed as Standard Webhooks are with `callback_secret` of
     the answer; its host must be one that this server allows.
@@ -82,7 +86,13 @@ def submit(
         )
     asked = [_asked(text) for text in box] or [Asked()]
     found = searching.request_search(
-        sent, asked, tau=tau, words=words, key=idempotency_key, callback_url=callback_url
+        sent,
+        asked,
+        turns_deg=_turns(turn),
+        tau=tau,
+        words=words,
+        key=idempotency_key,
+        callback_url=callback_url,
     )
     return 202, _submitted(found)
 
@@ -103,6 +113,13 @@ def with_words(request: HttpRequest, uuid: UUID, body: WordsIn) -> Any:
     """Search the same photos and boxes with other words, or with none."""
     _limit(request)
     return 202, _submitted(searching.request_again(_search(uuid), words=body.words))
+
+
+@api.post("/searches/{uuid:uuid}/turns", response={202: SubmittedOut}, tags=["search"])
+def with_turns(request: HttpRequest, uuid: UUID, body: TurnsIn) -> Any:
+    """Search the same photos and boxes, now that the angles between the photos are known."""
+    _limit(request)
+    return 202, _submitted(searching.request_again(_search(uuid), turns_deg=body.turns_deg))
 
 
 @api.post("/searches/{uuid:uuid}/photos", response={202: SubmittedOut}, tags=["search"])
@@ -228,6 +245,22 @@ def _asked(text: str) -> Asked:
     if not text:
         return Asked()
     return Asked(is_whole=True) if text == "full" else Asked(box=_edges(text.split(",")))
+
+
+def _turns(texts: list[str]) -> list[float | None]:
+    turns: list[float | None] = []
+    for text in texts:
+        try:
+            turn = float(text) if text.strip() else None
+        except ValueError:
+            turn = math.nan
+        if turn is not None and not abs(turn) <= 360:
+            raise BadPhoto(
+                gettext("the turn %(turn)s is not a number of degrees from -360 to 360")
+                % {"turn": repr(text[:40])}
+            )
+        turns.append(turn)
+    return turns
 
 
 def _edges(parts: list[str]) -> list[float]:

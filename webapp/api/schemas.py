@@ -25,6 +25,7 @@ __all__ = [
     "ShareIn",
     "ShareOut",
     "SubmittedOut",
+    "TurnsIn",
     "UpdateOut",
     "WordsIn",
 ]
@@ -57,6 +58,16 @@ class AgainIn(Schema):
 
     box: list[float] | Literal["full"] | None = None
     photo: int = 0
+
+
+Turn = Annotated[float, Field(ge=-360, le=360)]
+
+
+class TurnsIn(Schema):
+    """turns_deg: for each photo, in order, how far around the thing it was taken from, since the first:
+    counter-clockwise seen from above, which is to the right as one faces it; null where nobody knows."""
+
+    turns_deg: Annotated[list[Turn | None], Field(max_length=32)]
 
 
 class WordsIn(Schema):
@@ -93,6 +104,7 @@ class PhotoOut(Schema):
     sample: str | None
     box: list[float] | None
     box_source: str | None
+    turn_deg: float | None
 
 
 class DetectionOut(Schema):

@@ -35,6 +35,11 @@ export function submitWords(id: string, words: string): Promise<Submitted> {
   return send(`/searches/${id}/words`, JSON.stringify({ words }));
 }
 
+/** Degrees round the thing since the first photo, to the right as one faces it; null where nobody knows. */
+export function submitTurns(id: string, turns_deg: (number | null)[]): Promise<Submitted> {
+  return send(`/searches/${id}/turns`, JSON.stringify({ turns_deg }));
+}
+
 export function addPhotos(id: string, files: File[]): Promise<Submitted> {
   return send(`/searches/${id}/photos`, form(files, {}));
 }

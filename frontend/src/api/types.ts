@@ -63,6 +63,7 @@ export interface Photo {
   sent_height: number;
   box: Box | null;
   box_source: "shopper" | "found" | "whole" | null;
+  turn_deg: number | null;
   detections: { box: Box; score: number }[];
 }
 

@@ -175,6 +175,20 @@ def test_several_photos_add_up_and_each_keeps_its_own_view(searcher, onboarded, 
     assert best.total == pytest.approx(sum(one.matches[0].total for one in alone), abs=1e-5)
 
 
+def test_photos_with_known_turns_agree_on_the_heading(searcher, onboarded, entries):
+    pair = [photo_of(onboarded["sofa"], k) for k in (1, 4)]  # 12 views around: a quarter between the two
+    turned = [PhotoQuery(*one, turn=turn) for one, turn in zip(pair, (0.0, np.pi / 2), strict=True)]
+    answer = searcher.search(turned, tau=0.5)
+    assert answer.matches[0].model_id == entries[3].model_id
+    for match in answer.matches:
+        if len(match.views) == 2:
+            apart = np.degrees(match.views[1].view.azimuth - match.views[0].view.azimuth) % 360
+            assert apart == pytest.approx(90, abs=30)
+    blind = searcher.search([PhotoQuery(*one) for one in pair], tau=0.5)
+    one_known = searcher.search([turned[0], PhotoQuery(*pair[1])], tau=0.5)
+    assert [match.total for match in one_known.matches] == [match.total for match in blind.matches]
+
+
 def test_a_cut_off_box_is_left_out_where_another_photo_remains(searcher, onboarded):
     whole = photo_of(onboarded["chair"], 2)
     cut = Photo(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8))

@@ -35,6 +35,8 @@ def test_each_model_is_ranked_among_all(tmp_path: Path) -> None:
         assert 0.25 < row.top1 <= 1.0
         assert row.several[1] == row.top1
         assert list(row.several) == [1, 2, 4]
+        assert list(row.turned) == [2, 4]
+        assert row.turned[4] >= row.several[4] - 0.25
 
 
 def test_photos_searched_together_are_summed() -> None:
