@@ -105,6 +105,20 @@ def test_other_refusals_are_in_french_too():
     assert "no photo was sent" in Client().post("/api/v1/searches", {}).json()["detail"]
 
 
+def test_the_page_of_a_fault_is_in_french_and_needs_nothing_else(monkeypatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("a test broke it")
+
+    monkeypatch.setattr("webapp.views.pages.selectors.sample_list", broken)
+    client = Client(raise_request_exception=False)
+    answer = client.get("/", headers={"Accept-Language": "fr"})
+    assert answer.status_code == 500
+    page = answer.content.decode()
+    assert '<html lang="fr">' in page
+    assert "photos déjà envoyées sont gardées" in page
+    assert "photos already sent are kept" in client.get("/").content.decode()
+
+
 def test_what_a_worker_wrote_is_said_in_french():
     known = "the search took too long and was stopped; try again with a smaller box"
     told = "the photo is damaged or incomplete (truncated file); save or send it again"
