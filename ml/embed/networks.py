@@ -14,13 +14,15 @@ __all__ = ["ResidualBlock", "ViewNet", "ViewNetShape"]
 @dataclass(frozen=True, slots=True)
 class ViewNetShape:
     """side of the crop in pixels; widths of the stages, each at half the one before's resolution, the first
-    at half the crop's; blocks a stage; channels of a cell; dim of the vector."""
+    at half the crop's; blocks a stage; channels of a cell; dim of the vector as it is trained, and what whitening
+    keeps of it (compact)."""
 
     side: int = 96
     widths: tuple[int, ...] = (16, 32, 64, 128)
     blocks: tuple[int, ...] = (0, 1, 2, 2)
     cell: int = 32
     dim: int = 256
+    compact: int = 128
 
     @property
     def rows(self) -> int:
@@ -32,8 +34,12 @@ class ViewNet(nn.Module):
     """Gray crops -> spatial cells and a compact vector.
 
     A residual network (He et al., Deep residual learning, 2016) whose last map stays spatial: a descriptor
-    that keeps its cells keeps the viewpoint (thesis Fig. 3.5); a linear layer over all of them gives the vector.
+    that keeps its cells keeps the viewpoint (thesis Fig. 3.5); a linear layer over all of them gives the vector,
+    which is whitened by what `ml.train.whitening` has learned once the rest was trained.
     """
+
+    center: torch.Tensor
+    whitening: torch.Tensor
 
     def __init__(self, shape: ViewNetShape | None = None) -> None:
         super().__init__()
@@ -53,14 +59,21 @@ class ViewNet(nn.Module):
         self.trunk = nn.Sequential(*stages)
         self.to_cells = nn.Conv2d(before, shape.cell, 1)
         self.to_vector = nn.Linear(shape.cell * shape.rows**2, shape.dim, bias=False)
+        self.register_buffer("center", torch.zeros(shape.dim))
+        self.register_buffer("whitening", torch.eye(shape.dim)[:, : shape.compact].clone())
 
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(n, 1, side, side) gray in [0, 1] -> vectors (n, dim) of length 1; cells (n, cell, rows, rows),
+        """(n, 1, side, side) gray in [0, 1] -> vectors (n, compact) of length 1; cells (n, cell, rows, rows),
         each of length 1 over its channels; pooled (n, widths[-1]), the trunk's mean, for side tasks."""
+        vectors, cells, pooled = self.trained(crops)
+        return functional.normalize((vectors - self.center) @ self.whitening, dim=1), cells, pooled
+
+    def trained(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """As `forward`, with vectors (n, dim) as they are trained, not whitened."""
         return self.described(self.trunk((crops - 0.5) * 4))
 
     def described(self, trunk: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The trunk's map (n, widths[-1], rows, rows) -> what `forward` returns."""
+        """The trunk's map (n, widths[-1], rows, rows) -> what `trained` returns."""
         raw = self.to_cells(trunk)
         vectors = functional.normalize(self.to_vector(raw.flatten(1)), dim=1)
         return vectors, functional.normalize(raw, dim=1), trunk.mean(dim=(2, 3))

@@ -23,17 +23,17 @@ _VERSION = "viewnet 1: gray, crop with margin 1/16 stretched to the square, [0, 
 
 
 class ViewNetEmbedder:
-    """Vectors of 256 values and 6 x 6 cells of 32 (docs: ml/weights/viewnet.md)."""
+    """Vectors of 128 values and 6 x 6 cells of 32 (docs: ml/weights/viewnet.md)."""
 
     def __init__(self, network: ViewNet, fingerprint: str, name: str = "viewnet") -> None:
         shape = network.shape
         self.network = _OnColors(network.eval().to(memory_format=torch.channels_last))  # type: ignore[call-overload]
         self.network.to(device())
         cells = (shape.cell, shape.rows, shape.rows)
-        self.info = EmbedderInfo(name, shape.dim, shape.side, cells, fingerprint)
+        self.info = EmbedderInfo(name, network.whitening.shape[1], shape.side, cells, fingerprint)
 
     def embed(self, crops: Sequence[Crop]) -> Features:
-        """n crops of 96 px -> vectors (n, 256) and cells (n, 32, 6, 6). Raises ValueError for other sizes."""
+        """n crops of 96 px -> vectors (n, 128) and cells (n, 32, 6, 6). Raises ValueError for other sizes."""
         side = self.info.input_size
         for crop in crops:
             if crop.pixels.shape != (3, side, side):

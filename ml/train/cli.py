@@ -23,6 +23,7 @@ from ml.train.models import library_specs
 from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, load_photos
 from ml.train.plots import draw_history
+from ml.train.whitening import whiten
 from ml.weights import load_weights, save_weights
 
 __all__ = ["main"]
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     network = last.averaged
     if options.start_from is not None and options.keep > 0:
         network = last.between(_shipped(options.start_from), options.keep)
+    whiten(network, data.pairs.plain)
     save_weights(options.out / "viewnet.safetensors", network.state_dict(), facts)
     Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
     return 0

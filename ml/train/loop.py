@@ -225,7 +225,7 @@ class Training:
         return losses
 
     def _described(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What `ViewNet` makes of the pictures; vectors and what they are compared by stay float32."""
+        """What `ViewNet.trained` makes of the pictures; vectors and what they are compared by stay float32."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.is_halved):
             trunk = self._net.trunk((pictures - 0.5) * 4)
         described: tuple[Tensor, Tensor, Tensor] = self._net.described(trunk.float())

@@ -17,6 +17,7 @@ from ml.train.models import held_out
 from ml.train.pairs import NO_PART, SIDE, PairSet, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, fits_category, load_photos
 from ml.train.relighting import Composer, Randomness
+from ml.train.whitening import whiten
 from ml.types import ModelFile
 
 SHAPE = ViewNetShape(widths=(8, 8, 8, 8), blocks=(0, 1, 1, 1), cell=8, dim=16)
@@ -199,6 +200,25 @@ def test_network_gives_unit_vectors_and_unit_cells() -> None:
     assert pooled.shape == (3, 8)
     assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)
     assert torch.allclose(cells.norm(dim=1), torch.ones(3, 6, 6), atol=1e-5)
+
+
+def test_whitening_evens_out_the_directions_renders_share() -> None:
+    torch.manual_seed(0)
+    network = ViewNet(SHAPE)
+    rng = np.random.default_rng(0)
+    pictures = (rng.random((200, 1, 1)) * rng.integers(0, 255, (200, 96, 96))).astype(np.uint8)
+    whiten(network, pictures)
+    with torch.inference_mode():
+        gray = torch.from_numpy(pictures).float()[:, None] / 255
+        raw, vectors = network.trained(gray)[0], network(gray)[0]
+    turned = (raw - network.center) @ network.whitening
+    assert torch.allclose(turned.mean(dim=0), torch.zeros(16), atol=1e-3)
+    covariance = torch.cov(turned.T)
+    spread = covariance.diagonal()
+    assert torch.allclose(covariance, torch.diag(spread), atol=0.01 * float(spread.max()))
+    before = torch.linalg.eigvalsh(torch.cov(raw.T)).flip(0)
+    assert float(spread[3] / spread[0]) == pytest.approx(float(before[3] / before[0]) ** 0.2, rel=0.05)
+    assert torch.allclose(vectors, torch.nn.functional.normalize(turned, dim=1), atol=1e-5)
 
 
 def test_photos_named_by_queries_are_never_read(tmp_path: Path) -> None:
