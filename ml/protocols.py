@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ml.types import Crop, Detection, FloatArray, Photo
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Adapter", "Detector", "Embedder", "EmbedderInfo", "Features"]
+__all__ = ["Adapter", "Detector", "Embedder", "EmbedderInfo", "Features", "KnowsAbsent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,13 @@ class Embedder(Protocol):
 
     def embed(self, crops: Sequence[Crop]) -> Features:
         """n crops of side info.input_size; n may be 0."""
+
+
+@runtime_checkable
+class KnowsAbsent(Protocol):
+    """An embedder that brings what photographs of things no catalog has look like to it: absent (n, dim)."""
+
+    absent: FloatArray
 
 
 class Adapter(Protocol):

@@ -12,7 +12,7 @@ from torch import nn
 from ml.embed.devices import device
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.protocols import EmbedderInfo, Features
-from ml.types import Crop
+from ml.types import Crop, FloatArray
 from ml.weights import load_weights
 
 __all__ = ["ViewNetEmbedder", "load_viewnet"]
@@ -23,12 +23,17 @@ _VERSION = "viewnet 1: gray, crop with margin 1/16 stretched to the square, [0, 
 
 
 class ViewNetEmbedder:
-    """Vectors of 128 values and 6 x 6 cells of 32 (docs: ml/weights/viewnet.md)."""
+    """Vectors of 128 values and 6 x 6 cells of 32; absent: vectors (n, 128) of photographs of anything but
+    furniture and household things (docs: ml/weights/viewnet.md)."""
 
-    def __init__(self, network: ViewNet, fingerprint: str, name: str = "viewnet") -> None:
+    def __init__(
+        self, network: ViewNet, fingerprint: str, name: str = "viewnet", *, absent: FloatArray | None = None
+    ) -> None:
         shape = network.shape
         self.network = _OnColors(network.eval().to(memory_format=torch.channels_last))  # type: ignore[call-overload]
         self.network.to(device())
+        if absent is not None:
+            self.absent = absent
         cells = (shape.cell, shape.rows, shape.rows)
         self.info = EmbedderInfo(name, network.whitening.shape[1], shape.side, cells, fingerprint)
 
@@ -71,8 +76,9 @@ def load_viewnet() -> ViewNetEmbedder:
     tensors, facts, digest = load_weights("viewnet")
     shape = facts["shape"] | {name: tuple(facts["shape"][name]) for name in ("widths", "blocks")}
     network = ViewNet(ViewNetShape(**shape))
+    absent = tensors.pop("absent")
     network.load_state_dict(tensors)
-    return ViewNetEmbedder(network, f"viewnet-{_digest(digest)}")
+    return ViewNetEmbedder(network, f"viewnet-{_digest(digest)}", absent=absent.numpy())
 
 
 def _digest(weights: str) -> str:

@@ -24,13 +24,13 @@ from ml.errors import GenerationMismatch, IndexUnreachable, NoViews
 from ml.geometry.crops import crop_of_view
 from ml.memory.budget import crops_within
 from ml.pipelines.progress import Progress, silent
-from ml.protocols import EmbedderInfo, Features
+from ml.protocols import EmbedderInfo, Features, KnowsAbsent
 from ml.render.shading import RENDERER_FINGERPRINT
 from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
 from ml.search.calibration import ESTIMATOR, TAIL, fit_calibration
 from ml.search.config import SearchConfig
-from ml.search.decision import FALSE_ACCEPTS, RULE, draw_cohort, fit_no_match
+from ml.search.decision import FALSE_ACCEPTS, FALSE_ACCEPTS_OF_PHOTOS, RULE, draw_cohort, fit_no_match
 from ml.search.generation import (
     ADAPTER,
     ROWS_BYTES,
@@ -77,7 +77,8 @@ class GenerationEntry:
 @dataclass(frozen=True, slots=True)
 class CalibrationSource:
     """backgrounds  folder of photos without products; None draws patches
-    absent       folder of photos of things not in the catalog, for the no-match threshold; None takes
+    absent       folder of photos of things not in the catalog, for the no-match threshold; None takes the
+                 photographs an embedder brings, where it knows any and no backgrounds are named, else
                  background patches the calibration has not seen
     patches      how many the calibration sees
     """
@@ -220,7 +221,8 @@ def build_generation(
         vectors = _write_rows(staged, entries, tables, embedder.info, tell)
         source = calibration or CalibrationSource()
         patches = partial(_patches, embedder_name, adapter_name, kept=out.parent, memory_bytes=memory_bytes)
-        fitted, threshold = _calibrate(staged, vectors, patches, source, choice, tell)
+        photos = adapter.adapt(embedder.absent) if isinstance(embedder, KnowsAbsent) else None
+        fitted, threshold = _calibrate(staged, vectors, (patches, photos), source, choice, tell)
         index = _index(staged, vectors, patches, source, choice, tell)
         manifest = Manifest(
             embedder=embedder_name,
@@ -410,21 +412,29 @@ def _read(path: Path, name: str) -> Array:
 def _calibrate(
     staged: Path,
     vectors: npt.NDArray[np.float16],
-    describe: Describe,
+    known: tuple[Describe, FloatArray | None],
     source: CalibrationSource,
     choice: IndexChoice,
     tell: Progress,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
+    """known: what describes backgrounds, and adapted vectors of photographs of other things, if there are any."""
+    describe, photos = known
     tell("calibrating", 0, 2)
     patches, drawn_from = describe(source.patches, source.seed, source.backgrounds)
     fitted = fit_calibration(cast("FloatArray", vectors), patches)
     np.save(staged / "calibration.npy", fitted.lines)
     tell("calibrating", 1, 2)
     folder = source.absent or source.backgrounds
-    absent, absent_from = describe(source.absent_patches, source.seed + 1, folder)
+    are_photos = photos is not None and folder is None
+    if photos is not None and folder is None:
+        absent, absent_from = photos, "the embedder's weights"
+    else:
+        absent, absent_from = describe(source.absent_patches, source.seed + 1, folder)
     products = np.load(staged / "model_ids.npy")
     cohort = None if choice.kind == "exact" else draw_cohort(products)
-    rule = fit_no_match(cast("FloatArray", vectors), fitted.lines, products, absent, cohort)
+    rule = fit_no_match(
+        cast("FloatArray", vectors), fitted.lines, products, absent, cohort, are_photos=are_photos
+    )
     tell("calibrating", 2, 2)
     calibration = {
         "estimator": ESTIMATOR,
@@ -437,14 +447,20 @@ def _calibrate(
     no_match = {
         **rule.to_json(),
         "rule": RULE,
-        "false_accepts": FALSE_ACCEPTS,
+        "false_accepts": FALSE_ACCEPTS_OF_PHOTOS if are_photos else FALSE_ACCEPTS,
         "patches": len(absent),
         "source": absent_from,
-        "of": "photos of things not in the catalog" if source.absent else "background patches",
+        "of": _absent_kind(source, are_photos=are_photos),
     }
     if cohort is not None:
         no_match["cohort"] = cohort.tolist()
     return calibration, no_match
+
+
+def _absent_kind(source: CalibrationSource, *, are_photos: bool) -> str:
+    if are_photos:
+        return "photographs of anything but furniture and household things"
+    return "photos of things not in the catalog" if source.absent else "background patches"
 
 
 def _index(

@@ -27,6 +27,7 @@ from ml.types import BoolArray, FloatArray, IntArray
 __all__ = [
     "COMPARED",
     "FALSE_ACCEPTS",
+    "FALSE_ACCEPTS_OF_PHOTOS",
     "LEAST_PRODUCTS",
     "RULE",
     "NoMatchRule",
@@ -35,8 +36,11 @@ __all__ = [
     "standing_out",
 ]
 
-RULE = "calibrated or standing out, half of the false accepts each"
-FALSE_ACCEPTS = 0.01  # of queries with nothing to find; half of them by each of the two
+RULE = "calibrated or standing out, false accepts shared"
+FALSE_ACCEPTS = 0.01  # of queries with nothing to find
+FALSE_ACCEPTS_OF_PHOTOS = 0.03  # of photographs of anything: some show what a catalog may have after all
+OF_CALIBRATED = 0.5  # of the false accepts, by the calibrated score; the others by standing out
+OF_CALIBRATED_WITH_PHOTOS = 0.1  # photographs of other things have many high ones
 LEAST_PRODUCTS = 8  # compared; of fewer a median says nothing
 COMPARED = 512  # products, by their best cosine, that an approximate scan's candidates stand for
 COHORT = 256  # products; their median is off by a twelfth of the spread of products' best cosines
@@ -105,18 +109,24 @@ def fit_no_match(
     products: IntArray,
     absent: FloatArray,
     cohort: IntArray | None = None,
+    *,
+    are_photos: bool = False,
 ) -> NoMatchRule:
     """The rule by which 1% of queries that have nothing to find are said to have a match.
+
+    are_photos: `absent` are whole photographs of anything, not patches of nothing.
 
     vectors (n, d), lines (n, 2) and products (n,) of the views, products in [0, p); absent (m, d) descriptors of
     such queries, rows of length 1; patches that `fit_calibration` saw must not be among them. cohort: products
     that each search compares with, where it is not with all.
     """
     calibrated, out = _absent_scores(vectors, lines, products, absent, cohort)
+    accepted = FALSE_ACCEPTS_OF_PHOTOS if are_photos else FALSE_ACCEPTS
     if np.unique(products).size < LEAST_PRODUCTS:
-        return NoMatchRule(float(np.quantile(calibrated, 1.0 - FALSE_ACCEPTS)))
-    level = 1.0 - FALSE_ACCEPTS / 2
-    threshold, reach = float(np.quantile(calibrated, level)), float(np.quantile(out, level))
+        return NoMatchRule(float(np.quantile(calibrated, 1.0 - accepted)))
+    share = OF_CALIBRATED_WITH_PHOTOS if are_photos else OF_CALIBRATED
+    threshold = float(np.quantile(calibrated, 1.0 - accepted * share))
+    reach = float(np.quantile(out, 1.0 - accepted * (1.0 - share)))
     # the line through both means and both thresholds
     slope = max(threshold - float(calibrated.mean()), 1e-6) / max(reach - float(out.mean()), 1e-6)
     return NoMatchRule(threshold, slope, threshold - slope * reach)

@@ -18,6 +18,7 @@ from ml.embed.networks import ViewNet, ViewNetShape
 from ml.errors import ShapelensError
 from ml.pipelines.progress import Progress as Tell
 from ml.train import finding
+from ml.train.absent import absent_vectors
 from ml.train.loop import Data, Recipe, Step, Training
 from ml.train.models import library_specs
 from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
@@ -75,14 +76,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.start_from is not None and options.keep > 0:
         network = last.between(_shipped(options.start_from), options.keep)
     whiten(network, data.pairs.plain)
-    save_weights(options.out / "viewnet.safetensors", network.state_dict(), facts)
+    absent = absent_vectors(network, data.backgrounds[data.absent : data.photographs].numpy())
+    save_weights(options.out / "viewnet.safetensors", network.state_dict() | {"absent": absent}, facts)
     Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
     return 0
 
 
 def _shipped(name: str) -> ViewNet:
     network = ViewNet(ViewNetShape())
-    network.load_state_dict(load_weights(name)[0])
+    tensors = load_weights(name)[0]
+    del tensors["absent"]
+    network.load_state_dict(tensors)
     return network
 
 
@@ -183,7 +187,8 @@ def _data(options: argparse.Namespace) -> Data:
         furniture,
         caltech,
         torch.from_numpy(np.concatenate(pixels)),
-        absent=len(backgrounds.pixels),
+        absent=len(backgrounds.pixels) // 2,
+        photographs=len(backgrounds.pixels),
     )
 
 

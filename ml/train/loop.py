@@ -58,14 +58,16 @@ class Recipe:
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """pairs to match; furniture and caltech, whose categories are a side task and are contrasted with the
-    pairs' names where one fits; backgrounds (b, S, S) uint8; absent: rows of backgrounds that show no
-    product, 0 for none known."""
+    pairs' names where one fits; backgrounds (b, S, S) uint8, of which the first `photographs` show anything but
+    products; absent: how many of these are wrong answers in training, 0 for none. The others tell, at the end,
+    what such photographs look like to a network that was not taught them."""
 
     pairs: PairSet
     furniture: PhotoSet | None
     caltech: PhotoSet | None
     backgrounds: Tensor
     absent: int = 0
+    photographs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

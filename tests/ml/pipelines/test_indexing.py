@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -59,6 +61,24 @@ def test_the_manifest_says_what_made_it(generation, entries):
     assert set(manifest.files) == {path.name for path in generation.iterdir()} - {MANIFEST}
     assert verify_generation(generation) == manifest
     assert -1 < manifest.no_match_rule.threshold < 5
+
+
+def test_an_embedder_that_knows_other_things_sets_the_threshold_by_them(entries, tmp_path):
+    shipped = build_generation(entries, tmp_path / "viewnet", embedder_name="viewnet", calibration=QUICK)
+    assert shipped.no_match["of"].startswith("photographs of anything")
+    assert shipped.no_match["false_accepts"] == 0.03
+    assert shipped.no_match["patches"] > 1000
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    cv2.imwrite(str(folder / "noise.png"), pixels)
+    named = replace(QUICK, absent=folder)
+    own = build_generation(entries, tmp_path / "own", embedder_name="viewnet", calibration=named)
+    assert own.no_match["of"] == "photos of things not in the catalog"
+    assert (own.no_match["false_accepts"], own.no_match["patches"]) == (0.01, 200)
+    drawn = build_generation(entries, tmp_path / "hog", embedder_name="hog", calibration=QUICK)
+    assert drawn.no_match["of"] == "background patches"
 
 
 def test_background_is_calibrated_to_minus_one(generation, tmp_path):
