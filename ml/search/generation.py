@@ -51,7 +51,7 @@ __all__ = [
 
 ADAPTER = "adapter.safetensors"
 MASK_SIDE = 32
-ROWS_BYTES = 2**30  # a million views of 256 values; more are streamed from the float16 ones
+ROWS_BYTES = 2**30  # two million views of 128 values; more are streamed from the float16 ones
 CELL_SCALE = 127.0
 _WAY_OUT = "run manage.py build_index, or roll back to the generation before"
 _TABLES = ("log_aspects", "aspects", "view_ids", "model_ids", "angles", "cameras", "masks", "calibration")
