@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         "--limit-minutes", type=float, default=46.0, help="of the first stage's runs together"
     )
     parser.add_argument("--second-steps", type=int, default=12000, help="of the second, mostly on photos")
-    parser.add_argument("--second-minutes", type=float, default=54.0, help="of the second's runs together")
+    parser.add_argument("--second-minutes", type=float, default=40.0, help="of the second's runs together")
     parser.add_argument(
         "--minutes", type=float, default=110.0, help="of this run's stage; run it again to go on"
     )
