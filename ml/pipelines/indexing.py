@@ -30,7 +30,7 @@ from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
 from ml.search.calibration import ESTIMATOR, TAIL, fit_calibration
 from ml.search.config import SearchConfig
-from ml.search.decision import FALSE_ACCEPTS, FALSE_ACCEPTS_OF_PHOTOS, RULE, draw_cohort, fit_no_match
+from ml.search.decision import FALSE_ACCEPTS, RULE, draw_cohort, fit_no_match
 from ml.search.generation import (
     ADAPTER,
     ROWS_BYTES,
@@ -447,7 +447,7 @@ def _calibrate(
     no_match = {
         **rule.to_json(),
         "rule": RULE,
-        "false_accepts": FALSE_ACCEPTS_OF_PHOTOS if are_photos else FALSE_ACCEPTS,
+        "false_accepts": FALSE_ACCEPTS,
         "patches": len(absent),
         "source": absent_from,
         "of": _absent_kind(source, are_photos=are_photos),

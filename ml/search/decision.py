@@ -27,7 +27,6 @@ from ml.types import BoolArray, FloatArray, IntArray
 __all__ = [
     "COMPARED",
     "FALSE_ACCEPTS",
-    "FALSE_ACCEPTS_OF_PHOTOS",
     "LEAST_PRODUCTS",
     "RULE",
     "NoMatchRule",
@@ -38,7 +37,6 @@ __all__ = [
 
 RULE = "calibrated or standing out, false accepts shared"
 FALSE_ACCEPTS = 0.01  # of queries with nothing to find
-FALSE_ACCEPTS_OF_PHOTOS = 0.03  # of photographs of anything: some show what a catalog may have after all
 OF_CALIBRATED = 0.5  # of the false accepts, by the calibrated score; the others by standing out
 OF_CALIBRATED_WITH_PHOTOS = 0.1  # photographs of other things have many high ones
 LEAST_PRODUCTS = 8  # compared; of fewer a median says nothing
@@ -121,12 +119,11 @@ def fit_no_match(
     that each search compares with, where it is not with all.
     """
     calibrated, out = _absent_scores(vectors, lines, products, absent, cohort)
-    accepted = FALSE_ACCEPTS_OF_PHOTOS if are_photos else FALSE_ACCEPTS
     if np.unique(products).size < LEAST_PRODUCTS:
-        return NoMatchRule(float(np.quantile(calibrated, 1.0 - accepted)))
+        return NoMatchRule(float(np.quantile(calibrated, 1.0 - FALSE_ACCEPTS)))
     share = OF_CALIBRATED_WITH_PHOTOS if are_photos else OF_CALIBRATED
-    threshold = float(np.quantile(calibrated, 1.0 - accepted * share))
-    reach = float(np.quantile(out, 1.0 - accepted * (1.0 - share)))
+    threshold = float(np.quantile(calibrated, 1.0 - FALSE_ACCEPTS * share))
+    reach = float(np.quantile(out, 1.0 - FALSE_ACCEPTS * (1.0 - share)))
     # the line through both means and both thresholds
     slope = max(threshold - float(calibrated.mean()), 1e-6) / max(reach - float(out.mean()), 1e-6)
     return NoMatchRule(threshold, slope, threshold - slope * reach)

@@ -66,7 +66,6 @@ def test_the_manifest_says_what_made_it(generation, entries):
 def test_an_embedder_that_knows_other_things_sets_the_threshold_by_them(entries, tmp_path):
     shipped = build_generation(entries, tmp_path / "viewnet", embedder_name="viewnet", calibration=QUICK)
     assert shipped.no_match["of"].startswith("photographs of anything")
-    assert shipped.no_match["false_accepts"] == 0.03
     assert shipped.no_match["patches"] > 1000
 
     folder = tmp_path / "photos"
@@ -76,7 +75,7 @@ def test_an_embedder_that_knows_other_things_sets_the_threshold_by_them(entries,
     named = replace(QUICK, absent=folder)
     own = build_generation(entries, tmp_path / "own", embedder_name="viewnet", calibration=named)
     assert own.no_match["of"] == "photos of things not in the catalog"
-    assert (own.no_match["false_accepts"], own.no_match["patches"]) == (0.01, 200)
+    assert own.no_match["patches"] == 200
     drawn = build_generation(entries, tmp_path / "hog", embedder_name="hog", calibration=QUICK)
     assert drawn.no_match["of"] == "background patches"
 
