@@ -19,9 +19,7 @@ from ml.types import FloatArray, IntArray
 __all__ = ["BINS", "TURNED_WEIGHT", "PhotoViews", "turned_best"]
 
 BINS = 36  # headings told apart, as many as an index has azimuths
-SPREAD = (
-    1  # bins by which each photo's heading may be off, so two photos' by 20 degrees: nobody walks exactly
-)
+SPREAD = 1  # bins by which each photo's heading may be off, two photos' by 20 degrees: nobody walks exactly
 TURNED_WEIGHT = 0.5  # of the score by views as far apart as the photos, beside each photo's best view
 
 
