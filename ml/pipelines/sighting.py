@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,9 @@ from ml.pipelines.galleries import IndexOptions, build_gallery
 from ml.pipelines.photos import open_photo
 from ml.pipelines.progress import Progress, silent
 from ml.search.aspect import aspect_slice
+from ml.search.config import SearchConfig
 from ml.search.generation import Generation, open_generation
+from ml.search.rerank import blend, cell_masks, cell_scores
 from ml.types import Box, Detection, FloatArray, Photo
 
 __all__ = ["Sighting", "find_model"]
@@ -73,7 +75,22 @@ def _sightings(path: Path, photo: Photo, views: Generation, embedder: str, each:
     for one in _best(seen, overlap=0.6)[: 3 * each]:
         again = _scored(path, photo, list(_around(one.box, photo)), views, embedder)
         seen |= {other.box: other for other in again}
-    return _best(seen)[:each]
+    return [_seen_from(one, photo, views, embedder) for one in _best(seen)[:each]]
+
+
+def _seen_from(one: Sighting, photo: Photo, views: Generation, embedder: str) -> Sighting:
+    """With the viewpoint that the cells agree on as well, as a search ranks views; where the embedder has cells."""
+    network, config = registry.embedder(embedder), SearchConfig()
+    found = network.embed([crop_photo(photo, one.box, network.info.input_size)])
+    fitting = aspect_slice(views.log_aspects, one.box.aspect, TAU, aspects=views.aspects)
+    if views.cells is None or found.cells is None:
+        return one
+    cosines = views.vectors[fitting].astype(np.float32) @ found.vectors[0]
+    masks = cell_masks(views.masks[fitting], *found.cells.shape[2:])
+    by_cell = cell_scores(found.cells[0], np.array(views.cells[fitting]), masks, shift=config.cell_shift)
+    ranked = blend(cosines, np.arange(len(cosines)), by_cell, config.cell_weight)
+    azimuth, elevation = np.degrees(views.angles[fitting.start + int(np.argmax(ranked))])
+    return replace(one, azimuth_deg=float(azimuth), elevation_deg=float(elevation))
 
 
 def _best(seen: dict[Box, Sighting], overlap: float = OVERLAP) -> list[Sighting]:
