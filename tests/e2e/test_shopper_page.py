@@ -151,6 +151,7 @@ def test_a_second_photo_of_the_same_thing_is_added(page: Page, running: Site, ph
     page.get_by_label("where did you stand for this one?").select_option("A quarter round to the right")
     page.wait_for_url(lambda url: url != second)
     _done(page)
+    page.get_by_role("button", name="Photo 2").click()
     expect(page.locator("#turn")).to_have_value("90")
     turned = running.get(f"/api/v1/searches/{_id(page)}")["photos"]
     assert [photo["turn_deg"] for photo in turned] == [0, 90]
