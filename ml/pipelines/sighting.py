@@ -80,11 +80,12 @@ def _sightings(path: Path, photo: Photo, views: Generation, embedder: str, each:
 
 def _seen_from(one: Sighting, photo: Photo, views: Generation, embedder: str) -> Sighting:
     """With the viewpoint that the cells agree on as well, as a search ranks views; where the embedder has cells."""
+    if views.cells is None:
+        return one
     network, config = registry.embedder(embedder), SearchConfig()
     found = network.embed([crop_photo(photo, one.box, network.info.input_size)])
+    assert found.cells is not None  # the views have theirs by the same embedder
     fitting = aspect_slice(views.log_aspects, one.box.aspect, TAU, aspects=views.aspects)
-    if views.cells is None or found.cells is None:
-        return one
     cosines = views.vectors[fitting].astype(np.float32) @ found.vectors[0]
     masks = cell_masks(views.masks[fitting], *found.cells.shape[2:])
     by_cell = cell_scores(found.cells[0], np.array(views.cells[fitting]), masks, shift=config.cell_shift)

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ml.embed.networks import ViewNet
+from ml.train.whitening import in_batches
 
 __all__ = ["absent_vectors"]
 
-_BATCH = 128
 _MIDDLE = 0.7  # of the sides: each photograph once whole, once its middle
 
 
@@ -21,10 +21,10 @@ def absent_vectors(network: ViewNet, photos: npt.NDArray[np.uint8]) -> Tensor:
     network.eval()
     side, size = network.shape.side, photos.shape[1]
     edge = round(size * (1 - _MIDDLE) / 2)
-    found = []
-    with torch.inference_mode():
-        for part in (photos, photos[:, edge : size - edge, edge : size - edge]):
-            for start in range(0, len(part), _BATCH):
-                gray = torch.from_numpy(np.array(part[start : start + _BATCH])).float()[:, None] / 255
-                found.append(network(functional.interpolate(gray, (side, side), mode="area"))[0])
-    return torch.cat(found)
+
+    def describe(gray: Tensor) -> Tensor:
+        vectors: Tensor = network(functional.interpolate(gray, (side, side), mode="area"))[0]
+        return vectors
+
+    middles = photos[:, edge : size - edge, edge : size - edge]
+    return torch.cat([in_batches(describe, part) for part in (photos, middles)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from ml.embed.networks import ViewNet
 
-__all__ = ["whiten"]
+__all__ = ["in_batches", "whiten"]
 
 POWER = 0.4  # of each direction's variance it is divided by; 0.5 is full whitening, 0 none
 FLOOR = 1e-4  # of the whole variance: directions with less are noise, and are not blown up
@@ -24,7 +26,10 @@ def whiten(network: ViewNet, pictures: npt.NDArray[np.uint8]) -> None:
     Chum, Negative evidences and co-occurrences in image retrieval: the benefit of PCA and whitening, 2012).
     Renders alone, no photo: what is common to all views of furniture says nothing of which one it is.
     """
-    vectors = _vectors(network, pictures[:: -(-len(pictures) // MOST)])
+    network.eval()
+    vectors = in_batches(
+        lambda gray: network.trained(gray)[0], pictures[:: -(-len(pictures) // MOST)]
+    ).double()
     center = vectors.mean(dim=0)
     variances, directions = torch.linalg.eigh(torch.cov((vectors - center).T))
     variances = variances.clamp_min(FLOOR * float(variances.sum()))
@@ -33,12 +38,11 @@ def whiten(network: ViewNet, pictures: npt.NDArray[np.uint8]) -> None:
     network.whitening.copy_(scaled[:, : network.shape.compact])
 
 
-def _vectors(network: ViewNet, pictures: npt.NDArray[np.uint8]) -> Tensor:
-    """(n, dim) float64, as they were trained."""
-    network.eval()
+def in_batches(describe: Callable[[Tensor], Tensor], pictures: npt.NDArray[np.uint8]) -> Tensor:
+    """What `describe` makes of (b, 1, side, side) float32 gray in [0, 1], for all of (n, side, side) uint8."""
     found = []
     with torch.inference_mode():
         for start in range(0, len(pictures), _BATCH):
             gray = torch.from_numpy(np.array(pictures[start : start + _BATCH])).float()[:, None] / 255
-            found.append(network.trained(gray)[0].double())
+            found.append(describe(gray))
     return torch.cat(found)
