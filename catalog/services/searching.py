@@ -7,7 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -45,6 +45,7 @@ __all__ = [
     "request_again",
     "request_search",
     "run_search",
+    "with_turns",
     "withdrawn_assets",
 ]
 
@@ -61,16 +62,39 @@ State = Search.State
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the shopper said of the photo: a box [x0, y0, x1, y1] in pixels of the upright photo as it was
-    sent, the whole photo, or (neither) that the object has to be found."""
+    sent, the whole photo, or (neither) that the object has to be found; turn_deg as `SearchPhoto` has it."""
 
     box: list[float] | None = None
     is_whole: bool = False
+    turn_deg: float | None = None
 
     @property
     def kind(self) -> str:
         if self.box is not None:
             return SearchPhoto.Asked.BOX
         return SearchPhoto.Asked.WHOLE if self.is_whole else SearchPhoto.Asked.FIND
+
+
+def with_turns(asked: Sequence[Asked], turns_deg: Sequence[float | None], count: int) -> list[Asked]:
+    """What was asked of all `count` photos, with these turns; those that `turns_deg` does not reach have none.
+
+    Raises BadPhoto for more turns than photos.
+    """
+    if len(turns_deg) > count:
+        raise BadPhoto(
+            gettext("%(turns)s turns for %(n)s photos; send one a photo, in their order")
+            % {"turns": len(turns_deg), "n": count}
+        )
+    missing = [None] * (count - len(turns_deg))
+    return [
+        replace(said, turn_deg=turn)
+        for said, turn in zip(_of_all(asked, count), [*turns_deg, *missing], strict=True)
+    ]
+
+
+def _of_all(asked: Sequence[Asked], count: int) -> list[Asked]:
+    """Photos that were not spoken of are searched as the first is, but for its box."""
+    return [*asked, *[Asked(is_whole=asked[0].is_whole)] * (count - len(asked))]
 
 
 # ---- asking -----------------------------------------------------------------------------
@@ -81,7 +105,6 @@ def request_search(
     asked: Sequence[Asked],
     *,
     tau: float,
-    turns_deg: Sequence[float | None] = (),
     words: str = "",
     key: str = "",
     callback_url: str = "",
@@ -89,15 +112,13 @@ def request_search(
     """A waiting search for the one object that all photos show; `asked` speaks of them in order, and those
     it does not reach are searched as the first is, but for its box.
 
-    turns_deg: one a photo, as `SearchPhoto.turn_deg`; empty where nothing is known of them.
     words: what products must be found by as well, as far as any is (`finding.by_words`).
     key: the same key with the same question gives the search there already is.
-    Raises BadBox, BadPhoto for more turns than photos, NotPossible for a tau outside (0, 1], Busy where too many
+    Raises BadBox, NotPossible for a tau outside (0, 1], Busy where too many
     searches wait, Conflict for a key that came with another question.
     """
     _check_tau(tau)
-    _check_turns(turns_deg, len(sent))
-    same = _Same.of(key, sent, asked, tau, callback_url, words, turns_deg) if key else None
+    same = _Same.of(key, sent, asked, tau, callback_url, words) if key else None
     if same and (found := same.find()):
         return found
     _check_queue()
@@ -108,7 +129,7 @@ def request_search(
         callbacks.check_url(callback_url)
     rows = [photos.store_photo(photo) for photo in sent]
     try:
-        return _create(rows, asked, tau, words, turns_deg=turns_deg, same=same, callback_url=callback_url)
+        return _create(rows, asked, tau, words, same=same, callback_url=callback_url)
     except IntegrityError:
         if same and (found := same.find()):  # asked twice at once; the other was first
             return found
@@ -131,16 +152,13 @@ class _Same:
         tau: float,
         callback_url: str,
         words: str,
-        turns_deg: Sequence[float | None],
     ) -> _Same:
         question = {
             "photos": [hashlib.sha256(photo.data).hexdigest() for photo in sent],
-            "asked": [asdict(said) for said in asked],
+            "asked": [_hashed(said) for said in asked],
             "tau": tau,
             "callback": callback_url,
         } | ({"words": words} if words else {})
-        if any(turn is not None for turn in turns_deg):
-            question["turns"] = list(turns_deg)
         text = json.dumps(question, sort_keys=True)
         return cls(hashlib.sha256(key.encode()).hexdigest(), hashlib.sha256(text.encode()).hexdigest())
 
@@ -154,6 +172,14 @@ class _Same:
         return found
 
 
+def _hashed(said: Asked) -> dict[str, Any]:
+    """A turn nobody knows is left out: releases without turns hashed the same question so."""
+    values = asdict(said)
+    if said.turn_deg is None:
+        del values["turn_deg"]
+    return values
+
+
 def request_again(
     search: Search,
     asked: Asked | None = None,
@@ -165,7 +191,8 @@ def request_again(
 ) -> Search:
     """Another search in the same photos, and `more` of the same object.
 
-    asked speaks of the photo at that position; what was asked of the others, and of all with None, stays.
+    asked speaks of the photo at that position, but for its turn; what was asked of the others, and of all with
+    None, stays.
     words, turns_deg: None keeps them. Raises BadBox, BadPhoto for a position or a number of photos there can't
     be, Busy.
     """
@@ -181,21 +208,19 @@ def request_again(
             gettext("%(n)s photos; send at most %(most)s of the same object")
             % {"n": len(rows) + len(more), "most": settings.UPLOAD_PHOTOS}
         )
-    said = [Asked(row.asked_box, row.asked == SearchPhoto.Asked.WHOLE) for row in rows]
+    said = [Asked(row.asked_box, row.asked == SearchPhoto.Asked.WHOLE, row.turn_deg) for row in rows]
     if asked is not None:
         if asked.box is not None:
             photos.check_box(asked.box, rows[photo].photo.sent_width, rows[photo].photo.sent_height)
-        said[photo] = asked
-    if turns_deg is None:
-        turns_deg = [row.turn_deg for row in rows]
-    _check_turns(turns_deg, len(rows))
+        said[photo] = replace(asked, turn_deg=said[photo].turn_deg)
+    if turns_deg is not None:
+        said = with_turns(said, turns_deg, len(rows))
     stored = [photos.store_photo(sent) for sent in more]
     return _create(
         [row.photo for row in rows] + stored,
         said + [Asked()] * len(stored),
         search.tau,
         search.words if words is None else words,
-        turns_deg=turns_deg,
     )
 
 
@@ -217,14 +242,6 @@ def _check_tau(tau: float) -> None:
         )
 
 
-def _check_turns(turns_deg: Sequence[float | None], count: int) -> None:
-    if len(turns_deg) > count:
-        raise BadPhoto(
-            gettext("%(turns)s turns for %(n)s photos; send one a photo, in their order")
-            % {"turns": len(turns_deg), "n": count}
-        )
-
-
 def _check_queue() -> None:
     waiting = Search.objects.filter(state=State.QUEUED).count()
     if waiting >= settings.SHAPELENS_QUEUE_LIMIT:
@@ -237,11 +254,9 @@ def _create(
     tau: float,
     words: str,
     *,
-    turns_deg: Sequence[float | None],
     same: _Same | None = None,
     callback_url: str = "",
 ) -> Search:
-    others = Asked(is_whole=asked[0].is_whole)
     with transaction.atomic():
         search = Search.objects.create(
             tau=tau,
@@ -251,15 +266,14 @@ def _create(
         )
         if callback_url:
             callbacks.request_callback(search, callback_url)
-        for position, photo in enumerate(rows):
-            said = asked[position] if position < len(asked) else others
+        for position, (photo, said) in enumerate(zip(rows, _of_all(asked, len(rows)), strict=True)):
             SearchPhoto.objects.create(
                 search=search,
                 photo=photo,
                 position=position,
                 asked=said.kind,
                 asked_box=said.box,
-                turn_deg=turns_deg[position] if position < len(turns_deg) else None,
+                turn_deg=said.turn_deg,
             )
         jobs.run_search(search)
     return search

@@ -34,7 +34,7 @@ from ml.search.ranking import (
     is_truncated,
     usable_photos,
 )
-from ml.search.rerank import blend, cell_masks, cell_scores
+from ml.search.rerank import cell_masks, reranked
 from ml.search.turning import PhotoViews, turned_best
 from ml.types import Box, Detection, FloatArray, Photo, Pose, View
 
@@ -309,9 +309,7 @@ class Searcher:
         stored = self.library.cells(scored.rows[shortlist])
         if stored is None:
             return ranked
-        masks = cell_masks(stored[1], *cells.shape[1:])
-        by_cell = cell_scores(cells, stored[0], masks, shift=config.cell_shift)
-        return blend(ranked, shortlist, by_cell, config.cell_weight)
+        return reranked(ranked, shortlist, cells, stored, config)
 
     def _matches(
         self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int], why_top: int | None

@@ -18,7 +18,7 @@ from ml.pipelines.progress import Progress, silent
 from ml.search.aspect import aspect_slice
 from ml.search.config import SearchConfig
 from ml.search.generation import Generation, open_generation
-from ml.search.rerank import blend, cell_masks, cell_scores
+from ml.search.rerank import reranked
 from ml.types import Box, Detection, FloatArray, Photo
 
 __all__ = ["Sighting", "find_model"]
@@ -82,14 +82,13 @@ def _seen_from(one: Sighting, photo: Photo, views: Generation, embedder: str) ->
     """With the viewpoint that the cells agree on as well, as a search ranks views; where the embedder has cells."""
     if views.cells is None:
         return one
-    network, config = registry.embedder(embedder), SearchConfig()
+    network = registry.embedder(embedder)
     found = network.embed([crop_photo(photo, one.box, network.info.input_size)])
     assert found.cells is not None  # the views have theirs by the same embedder
     fitting = aspect_slice(views.log_aspects, one.box.aspect, TAU, aspects=views.aspects)
     cosines = views.vectors[fitting].astype(np.float32) @ found.vectors[0]
-    masks = cell_masks(views.masks[fitting], *found.cells.shape[2:])
-    by_cell = cell_scores(found.cells[0], np.array(views.cells[fitting]), masks, shift=config.cell_shift)
-    ranked = blend(cosines, np.arange(len(cosines)), by_cell, config.cell_weight)
+    stored = np.array(views.cells[fitting]), np.array(views.masks[fitting])
+    ranked = reranked(cosines, np.arange(len(cosines)), found.cells[0], stored, SearchConfig())
     azimuth, elevation = np.degrees(views.angles[fitting.start + int(np.argmax(ranked))])
     return replace(one, azimuth_deg=float(azimuth), elevation_deg=float(elevation))
 

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ml.search.config import SearchConfig
 from ml.search.generation import CELL_SCALE, MASK_SIDE
 from ml.types import FloatArray
 
-__all__ = ["blend", "cell_masks", "cell_scores", "quantize_cells", "shifts"]
+__all__ = ["blend", "cell_masks", "cell_scores", "quantize_cells", "reranked", "shifts"]
 
 
 Part = tuple[slice, slice]
@@ -71,6 +72,22 @@ def shifts(rows: int, columns: int, most: int) -> Iterator[tuple[int, int, Part,
                 slice(max(0, right), columns + min(0, right)),
             )
             yield down, right, of_view, of_photo
+
+
+def reranked(
+    scores: FloatArray,
+    shortlist: npt.NDArray[np.int64],
+    query: FloatArray,
+    stored: tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8]],
+    config: SearchConfig,
+) -> FloatArray:
+    """Scores (m,) with those of the shortlist (s,) blended with their cells' scores.
+
+    query (c, r, k) as in `cell_scores`; stored: cells (s, c, r, k) int8 and packed masks (s, 128).
+    """
+    masks = cell_masks(stored[1], *query.shape[1:])
+    by_cell = cell_scores(query, stored[0], masks, shift=config.cell_shift)
+    return blend(scores, shortlist, by_cell, config.cell_weight)
 
 
 def blend(

@@ -108,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--caltech", type=Path, help="photos of many kinds of things, by category")
     parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything")
     parser.add_argument("--a-family", type=int, default=30, help="random models of each parametric family")
+    parser.add_argument(
+        "--render-seed", type=int, default=1, help="another one renders other views and parametric models"
+    )
     parser.add_argument("--steps", type=int, default=12000, help="of the first stage, at most")
     parser.add_argument(
         "--limit-minutes", type=float, default=46.0, help="of the first stage's runs together"
@@ -167,9 +170,9 @@ def _render(options: argparse.Namespace) -> None:
     if libraries:
         specs, left_out = library_specs(libraries, options.out / "sources")
         (options.out / "held_out.tsv").write_text("\n".join(left_out) + "\n")
-    specs += parametric_specs(options.a_family, 10_000)
+    specs += parametric_specs(options.a_family, 10_000 * options.render_seed)
     with _bar() as bar:
-        failures = render_pairs(specs, folder, seed=1, progress=_told(bar))
+        failures = render_pairs(specs, folder, seed=options.render_seed, progress=_told(bar))
     for name, reason in failures:
         Console().print(f"left out: {name}: {reason}")
 

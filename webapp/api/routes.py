@@ -85,10 +85,11 @@ def submit(
             % {"boxes": len(box), "n": len(sent)}
         )
     asked = [_asked(text) for text in box] or [Asked()]
+    if turn:
+        asked = searching.with_turns(asked, _turns(turn), len(sent))
     found = searching.request_search(
         sent,
         asked,
-        turns_deg=_turns(turn),
         tau=tau,
         words=words,
         key=idempotency_key,
