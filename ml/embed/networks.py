@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["ResidualBlock", "ViewNet", "ViewNetShape"]
+__all__ = ["ResidualBlock", "ViewNet", "ViewNetShape", "ViewNets", "ViewNetsShape", "Whitening"]
 
 
 @dataclass(frozen=True, slots=True)
 class ViewNetShape:
     """side of the crop in pixels; widths of the stages, each at half the one before's resolution, the first
-    at half the crop's; blocks a stage; channels of a cell; dim of the vector as it is trained, and what whitening
-    keeps of it (compact)."""
+    at half the crop's; blocks a stage; channels of a cell and dim of the vector as they are trained."""
 
     side: int = 96
     widths: tuple[int, ...] = (16, 32, 64, 128)
     blocks: tuple[int, ...] = (0, 1, 2, 2)
     cell: int = 32
     dim: int = 256
-    compact: int = 128
 
     @property
     def rows(self) -> int:
@@ -30,16 +29,24 @@ class ViewNetShape:
         return self.side >> len(self.widths)
 
 
+@dataclass(frozen=True, slots=True)
+class ViewNetsShape:
+    """members: networks side by side; of each, what whitening keeps of its vector and of its cells (each_vector,
+    each_cell); of all together (compact, cell)."""
+
+    members: int = 1
+    each_vector: int = 128
+    each_cell: int = 64
+    compact: int = 128
+    cell: int = 32
+
+
 class ViewNet(nn.Module):
     """Gray crops -> spatial cells and a compact vector.
 
     A residual network (He et al., Deep residual learning, 2016) whose last map stays spatial: a descriptor
-    that keeps its cells keeps the viewpoint (thesis Fig. 3.5); a linear layer over all of them gives the vector,
-    which is whitened by what `ml.train.whitening` has learned once the rest was trained.
+    that keeps its cells keeps the viewpoint (thesis Fig. 3.5); a linear layer over all of them gives the vector.
     """
-
-    center: torch.Tensor
-    whitening: torch.Tensor
 
     def __init__(self, shape: ViewNetShape | None = None) -> None:
         super().__init__()
@@ -59,24 +66,87 @@ class ViewNet(nn.Module):
         self.trunk = nn.Sequential(*stages)
         self.to_cells = nn.Conv2d(before, shape.cell, 1)
         self.to_vector = nn.Linear(shape.cell * shape.rows**2, shape.dim, bias=False)
-        self.register_buffer("center", torch.zeros(shape.dim))
-        self.register_buffer("whitening", torch.eye(shape.dim)[:, : shape.compact].clone())
 
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(n, 1, side, side) gray in [0, 1] -> vectors (n, compact) of length 1; cells (n, cell, rows, rows),
+        """(n, 1, side, side) gray in [0, 1] -> vectors (n, dim) of length 1; cells (n, cell, rows, rows),
         each of length 1 over its channels; pooled (n, widths[-1]), the trunk's mean, for side tasks."""
-        vectors, cells, pooled = self.trained(crops)
-        return functional.normalize((vectors - self.center) @ self.whitening, dim=1), cells, pooled
-
-    def trained(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """As `forward`, with vectors (n, dim) as they are trained, not whitened."""
         return self.described(self.trunk((crops - 0.5) * 4))
 
+    def seen(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, 1, side, side) gray in [0, 1] -> vectors (n, dim) and the map of the last stage but one, averaged
+        down to cells (n, widths[-2], rows, rows), each of length 1 over its channels."""
+        last = self.shape.blocks[-1]
+        finer = self.trunk[:-last]((crops - 0.5) * 4)
+        cells = functional.adaptive_avg_pool2d(finer, self.shape.rows)
+        return self.described(self.trunk[-last:](finer))[0], functional.normalize(cells, dim=1)
+
     def described(self, trunk: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The trunk's map (n, widths[-1], rows, rows) -> what `trained` returns."""
+        """The trunk's map (n, widths[-1], rows, rows) -> what `forward` returns."""
         raw = self.to_cells(trunk)
         vectors = functional.normalize(self.to_vector(raw.flatten(1)), dim=1)
         return vectors, functional.normalize(raw, dim=1), trunk.mean(dim=(2, 3))
+
+
+class ViewNets(nn.Module):
+    """Networks that were trained apart, side by side: one vector and one map of cells of all of them, whitened.
+
+    The cells are of the stage before the last (docs/adr/0013-finer-cells-two-networks.md).
+    """
+
+    def __init__(self, members: Sequence[ViewNet], shape: ViewNetsShape | None = None) -> None:
+        super().__init__()
+        self.shape = shape = shape or ViewNetsShape(len(members))
+        self.members = nn.ModuleList(members)
+        dim, channels = members[0].shape.dim, members[0].shape.widths[-2]
+        self.vector = Whitening(shape.members, dim, shape.each_vector, shape.compact)
+        self.cells = Whitening(shape.members, channels, shape.each_cell, shape.cell)
+
+    @property
+    def nets(self) -> list[ViewNet]:
+        return [member for member in self.members if isinstance(member, ViewNet)]
+
+    def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, 1, side, side) gray in [0, 1] -> vectors (n, compact) of length 1; cells (n, cell, rows, rows),
+        each of length 1 over its channels."""
+        vectors, cells = self.seen(crops)
+        return self.vector(vectors), self.cells(cells.movedim(2, -1)).movedim(-1, 1)
+
+    def seen(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The members' vectors (members, n, dim) and cells (members, n, channels, rows, rows) (`ViewNet.seen`)."""
+        vectors, cells = zip(*(net.seen(crops) for net in self.nets), strict=True)
+        return torch.stack(vectors), torch.stack(cells)
+
+
+class Whitening(nn.Module):
+    """Each member's rows centered, turned and scaled, then all members' together turned and cut.
+
+    What is put in is learned by `ml.train.whitening`. Members are whitened apart: together, what they agree on would be
+    the large directions, and be divided away.
+    """
+
+    centers: torch.Tensor
+    turns: torch.Tensor
+    center: torch.Tensor
+    turn: torch.Tensor
+
+    def __init__(self, members: int, dim: int, each: int, kept: int) -> None:
+        super().__init__()
+        self.register_buffer("centers", torch.zeros(members, dim))
+        self.register_buffer("turns", torch.eye(dim)[:, :each].repeat(members, 1, 1))
+        self.register_buffer("center", torch.zeros(members * each))
+        self.register_buffer("turn", torch.eye(members * each)[:, :kept].clone())
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """(members, ..., dim) -> (..., kept), of length 1."""
+        return functional.normalize((self.apart(rows) - self.center) @ self.turn, dim=-1)
+
+    def apart(self, rows: torch.Tensor) -> torch.Tensor:
+        """(members, ..., dim) -> (..., members * each), each member's of length 1."""
+        whitened = [
+            functional.normalize((part - center) @ turn, dim=-1)
+            for part, center, turn in zip(rows, self.centers, self.turns, strict=True)
+        ]
+        return torch.cat(whitened, dim=-1)
 
 
 class ResidualBlock(nn.Module):

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from ml.embed.devices import device
-from ml.embed.networks import ViewNet, ViewNetShape
+from ml.embed.networks import ViewNet, ViewNets, ViewNetShape, ViewNetsShape
 from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop, FloatArray
 from ml.weights import load_weights
 
-__all__ = ["ViewNetEmbedder", "load_viewnet"]
+__all__ = ["ViewNetEmbedder", "load_viewnet", "networks_of"]
 
 BATCH = 64  # crops at a time: bounds the memory to about 60 MB
 _GRAY = (0.299, 0.587, 0.114)  # of R, G, B, as the training's pictures were made
-_VERSION = "viewnet 1: gray, crop with margin 1/16 stretched to the square, [0, 1]"
+_VERSION = "viewnet 2: gray, crop with margin 1/16 stretched to the square, [0, 1]"
 
 
 class ViewNetEmbedder:
@@ -27,15 +28,15 @@ class ViewNetEmbedder:
     furniture and household things (docs: ml/weights/viewnet.md)."""
 
     def __init__(
-        self, network: ViewNet, fingerprint: str, name: str = "viewnet", *, absent: FloatArray | None = None
+        self, network: ViewNets, fingerprint: str, name: str = "viewnet", *, absent: FloatArray | None = None
     ) -> None:
-        shape = network.shape
+        shape, member = network.shape, network.nets[0].shape
         self.network = _OnColors(network.eval().to(memory_format=torch.channels_last))  # type: ignore[call-overload]
         self.network.to(device())
         if absent is not None:
             self.absent = absent
-        cells = (shape.cell, shape.rows, shape.rows)
-        self.info = EmbedderInfo(name, network.whitening.shape[1], shape.side, cells, fingerprint)
+        cells = (shape.cell, member.rows, member.rows)
+        self.info = EmbedderInfo(name, shape.compact, member.side, cells, fingerprint)
 
     def embed(self, crops: Sequence[Crop]) -> Features:
         """n crops of 96 px -> vectors (n, 128) and cells (n, 32, 6, 6). Raises ValueError for other sizes."""
@@ -56,29 +57,36 @@ class ViewNetEmbedder:
 
 
 class _OnColors(nn.Module):
-    """The network behind what turns colors gray."""
+    """The networks behind what turns colors gray."""
 
     gray: torch.Tensor
 
-    def __init__(self, network: ViewNet) -> None:
+    def __init__(self, network: ViewNets) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("gray", torch.tensor(_GRAY).view(1, 3, 1, 1))
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, 3, side, side) in [0, 1] -> vectors and cells."""
-        vectors, cells, _ = self.network((pixels * self.gray).sum(1, keepdim=True))
-        return vectors, cells
+        found: tuple[torch.Tensor, torch.Tensor] = self.network((pixels * self.gray).sum(1, keepdim=True))
+        return found
 
 
 def load_viewnet() -> ViewNetEmbedder:
     """The shipped network. Raises WeightsMissing."""
     tensors, facts, digest = load_weights("viewnet")
-    shape = facts["shape"] | {name: tuple(facts["shape"][name]) for name in ("widths", "blocks")}
-    network = ViewNet(ViewNetShape(**shape))
     absent = tensors.pop("absent")
-    network.load_state_dict(tensors)
-    return ViewNetEmbedder(network, f"viewnet-{_digest(digest)}", absent=absent.numpy())
+    return ViewNetEmbedder(networks_of(tensors, facts), f"viewnet-{_digest(digest)}", absent=absent.numpy())
+
+
+def networks_of(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> ViewNets:
+    """The networks of a weights' file, without what else it has."""
+    values = facts["shape"]
+    shape = ViewNetShape(**{**values, "widths": tuple(values["widths"]), "blocks": tuple(values["blocks"])})
+    joined = ViewNetsShape(**facts["joined"])
+    networks = ViewNets([ViewNet(shape) for _ in range(joined.members)], joined)
+    networks.load_state_dict(tensors)
+    return networks
 
 
 def _digest(weights: str) -> str:

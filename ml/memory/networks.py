@@ -65,11 +65,10 @@ def _build_own(size: int | None, *, has_data: bool) -> NamedNetwork:
         networks = import_module("ml.embed.networks")
     except ModuleNotFoundError as error:
         raise UnknownName(f"{_OWN} is not part of this installation; name a torchvision model") from error
+    shape = networks.ViewNetShape(**({"side": size} if size else {}))
     with nullcontext() if has_data else _without_data():
-        module: nn.Module = networks.ViewNet()
-    channels = next(layer.in_channels for layer in module.modules() if isinstance(layer, nn.Conv2d))
-    side = size or int(networks.INPUT_SIZE)
-    return NamedNetwork(_OWN, module, (channels, side, side))
+        module: nn.Module = networks.ViewNet(shape)
+    return NamedNetwork(_OWN, module, (1, shape.side, shape.side))
 
 
 @contextmanager

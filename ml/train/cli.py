@@ -15,17 +15,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ml.embed.networks import ViewNet, ViewNetShape
+from ml.embed.viewnet import networks_of
 from ml.errors import ShapelensError
 from ml.pipelines.progress import Progress as Tell
-from ml.train import finding
-from ml.train.absent import absent_vectors
+from ml.train import finding, joining
+from ml.train.joining import write_joined
 from ml.train.loop import Data, Recipe, Step, Training
 from ml.train.models import library_specs
 from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, load_photos
 from ml.train.plots import draw_history
-from ml.train.whitening import whiten
-from ml.weights import load_weights, save_weights
+from ml.weights import load_weights
 
 __all__ = ["main"]
 
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["finder"]:
         return finding.main(arguments[1:])
+    if arguments[:1] == ["join"]:
+        return joining.main(arguments[1:])
     options = _parser().parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.threads:
@@ -54,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not stages or (is_done and data.furniture is not None):
             second = Training(_second_recipe(options), data, _folder(options, "second"))
             if not second.resume():
-                second.start_from(stages[0].averaged if stages else _shipped(options.start_from))
+                second.start_from(
+                    stages[0].averaged if stages else _shipped(options.start_from, options.member)
+                )
             stages.append(second)
             is_done = _run(second, options.minutes, "second stage")
     except (ShapelensError, ValueError, FileNotFoundError) as error:
@@ -71,23 +75,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         Console().print(f"stopped at step {last.step}; run the same command again to go on")
         return 3
     seconds = sum(stage.seconds for stage in stages)
-    facts = {"shape": asdict(last.recipe.shape), "steps": steps, "seed": last.recipe.seed}
     network = last.averaged
     if options.start_from is not None and options.keep > 0:
-        network = last.between(_shipped(options.start_from), options.keep)
-    whiten(network, data.pairs.plain)
-    absent = absent_vectors(network, data.backgrounds[data.absent : data.photographs].numpy())
-    save_weights(options.out / "viewnet.safetensors", network.state_dict() | {"absent": absent}, facts)
+        network = last.between(_shipped(options.start_from, options.member), options.keep)
+    photographs = data.backgrounds[data.absent : data.photographs].numpy()
+    facts = {"trainings": [{"steps": steps, "seed": last.recipe.seed}]}
+    write_joined([network], data.pairs.plain, photographs, options.out / "viewnet.safetensors", facts)
     Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
     return 0
 
 
-def _shipped(name: str) -> ViewNet:
-    network = ViewNet(ViewNetShape())
-    tensors = load_weights(name)[0]
+def _shipped(name: str, number: int) -> ViewNet:
+    tensors, facts, _ = load_weights(name)
     del tensors["absent"]
-    network.load_state_dict(tensors)
-    return network
+    members = networks_of(tensors, facts).nets
+    if not 0 <= number < len(members):
+        raise ValueError(f"--member {number}: {name} has {len(members)} networks, counted from 0")
+    return members[number]
 
 
 def _folder(options: argparse.Namespace, name: str) -> Path:
@@ -123,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--start-from", metavar="NAME", help="go on from shipped weights (viewnet) with a second stage alone"
     )
+    parser.add_argument("--member", type=int, default=0, help="which of their networks that is")
     parser.add_argument(
         "--keep", type=float, default=0.3, help="share of those weights in the mean with the trained ones"
     )

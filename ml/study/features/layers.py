@@ -19,11 +19,11 @@ __all__ = ["describe", "layers_of"]
 CELLS = 6  # a side: larger maps are averaged down to it
 _OWN: dict[str, dict[str, str]] = {
     "viewnet": {
-        "stage 2": "network.trunk.4",
-        "stage 3": "network.trunk.6",
-        "stage 4": "network.trunk.8",
-        "cells": "network.to_cells",
-        "vector": "network.to_vector",
+        "stage 2": "network.members.0.trunk.4",
+        "stage 3": "network.members.0.trunk.6",
+        "stage 4": "network.members.0.trunk.8",
+        "cells": "network.members.0.to_cells",
+        "vector": "network.members.0.to_vector",
     },
     "hog": {"votes": "votes", "blocks": "blocks"},
 }

@@ -96,8 +96,8 @@ class _Head(nn.Module):
 
 @torch.inference_mode()
 def trunk_features(crops: npt.NDArray[np.uint8], tell: Callable[[int], object]) -> npt.NDArray[np.float16]:
-    """(n, SIDE, SIDE) gray -> (n, 128, 6, 6), the last map of the shipped network. Raises WeightsMissing."""
-    trunk = load_viewnet().network.network.trunk
+    """(n, SIDE, SIDE) gray -> (n, 128, 6, 6), the last map of the first shipped network. Raises WeightsMissing."""
+    trunk = load_viewnet().network.network.nets[0].trunk
     parts = []
     for start in range(0, len(crops), 64):
         gray = torch.from_numpy(crops[start : start + 64])[:, None].float() / 255

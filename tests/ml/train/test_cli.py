@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from ml.embed.viewnet import networks_of
 from ml.train.cli import main
 from ml.train.loop import _kin
+from ml.weights import read_weights
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,19 @@ def test_two_stages_make_weights_a_curve_and_can_go_on(photos: Path, tmp_path: P
     assert main([*asked, "--start-from", "viewnet", "--threads", "1"]) == 0
     assert not (other / "first").exists()
     assert load_file(other / "viewnet.safetensors").keys() == weights.keys()
+
+    # and both in one
+    files = [str(folder / "viewnet.safetensors") for folder in (out, other)]
+    joined = tmp_path / "joined.safetensors"
+    rest = ["--trained", str(out), "--backgrounds", str(photos / "backgrounds"), "--out", str(joined)]
+    assert main(["join", *files, *rest]) == 0
+    tensors, facts, _ = read_weights(joined, "")
+    assert [training["steps"] for training in facts["trainings"]] == [4, 2]
+    assert tensors.pop("absent").shape == (44, 128)  # 22 photographs and their middles
+    members = networks_of(tensors, facts).nets
+    of_first = weights["members.0.to_vector.weight"].astype(np.float32)
+    assert np.array_equal(members[0].to_vector.weight.detach().numpy(), of_first)
+    assert main(["join", str(tmp_path / "none.safetensors"), *rest]) == 2
 
 
 def test_kin_are_models_of_one_kind() -> None:

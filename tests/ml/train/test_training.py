@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ml.embed.networks import ViewNet, ViewNetShape
+from ml.embed.networks import ViewNet, ViewNets, ViewNetShape, ViewNetsShape
 from ml.train.loop import Data, Recipe, Training
 from ml.train.losses import Bank, alike, best_positives, info_nce
 from ml.train.models import held_out
@@ -202,23 +202,47 @@ def test_network_gives_unit_vectors_and_unit_cells() -> None:
     assert torch.allclose(cells.norm(dim=1), torch.ones(3, 6, 6), atol=1e-5)
 
 
+def test_networks_side_by_side_give_one_vector_and_one_map_of_cells() -> None:
+    torch.manual_seed(0)
+    members = [ViewNet(SHAPE), ViewNet(SHAPE)]
+    joined = ViewNets(members, ViewNetsShape(2, 16, 8, compact=12, cell=5)).eval()
+    crops = torch.rand(3, 1, 96, 96)
+    with torch.inference_mode():
+        vectors, cells = joined(crops)
+        raw, finer = joined.seen(crops)
+        of_second, _, _ = members[1](crops)
+        map_of_second = members[1].trunk[:-1]((crops - 0.5) * 4)  # before its last block, at 12 x 12
+    assert (vectors.shape, cells.shape) == ((3, 12), (3, 5, 6, 6))
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(3), atol=1e-5)
+    assert torch.allclose(cells.norm(dim=1), torch.ones(3, 6, 6), atol=1e-5)
+    assert torch.allclose(raw[1], of_second, atol=1e-6)
+    averaged = map_of_second.unflatten(3, (6, 2)).unflatten(2, (6, 2)).mean(dim=(3, 5))
+    assert torch.allclose(finer[1], torch.nn.functional.normalize(averaged, dim=1), atol=1e-6)
+
+
 def test_whitening_evens_out_the_directions_renders_share() -> None:
     torch.manual_seed(0)
-    network = ViewNet(SHAPE)
+    networks = ViewNets([ViewNet(SHAPE), ViewNet(SHAPE)], ViewNetsShape(2, 16, 8, compact=20, cell=8))
     rng = np.random.default_rng(0)
     pictures = (rng.random((200, 1, 1)) * rng.integers(0, 255, (200, 96, 96))).astype(np.uint8)
-    whiten(network, pictures)
+    whiten(networks, pictures)
     with torch.inference_mode():
         gray = torch.from_numpy(pictures).float()[:, None] / 255
-        raw, vectors = network.trained(gray)[0], network(gray)[0]
-    turned = (raw - network.center) @ network.whitening
-    assert torch.allclose(turned.mean(dim=0), torch.zeros(16), atol=1e-3)
-    covariance = torch.cov(turned.T)
-    spread = covariance.diagonal()
-    assert torch.allclose(covariance, torch.diag(spread), atol=0.01 * float(spread.max()))
-    before = torch.linalg.eigvalsh(torch.cov(raw.T)).flip(0)
-    assert float(spread[3] / spread[0]) == pytest.approx(float(before[3] / before[0]) ** 0.2, rel=0.05)
-    assert torch.allclose(vectors, torch.nn.functional.normalize(turned, dim=1), atol=1e-5)
+        (raw, finer), (vectors, cells) = networks.seen(gray), networks(gray)
+    rows = finer[:, ::4].movedim(2, -1).flatten(1, 3)  # the pictures whose cells are looked at
+    for whitening, before, power in ((networks.vector, raw, 0.4), (networks.cells, rows, 0.3)):
+        for part, center, turn in zip(before, whitening.centers, whitening.turns, strict=True):
+            covariance = torch.cov(((part - center) @ turn).T)
+            spread, was = covariance.diagonal(), torch.linalg.eigvalsh(torch.cov(part.T)).flip(0)
+            assert torch.allclose(covariance, torch.diag(spread), atol=0.01 * float(spread.max()))
+            wanted = float(was[2] / was[0]) ** (1 - 2 * power)
+            assert float(spread[2] / spread[0]) == pytest.approx(wanted, rel=0.1)
+        together = torch.cov(whitening.apart(before).T)
+        kept = torch.cov(((whitening.apart(before) - whitening.center) @ whitening.turn).T)
+        strongest = torch.linalg.eigvalsh(together).flip(0)[: len(kept)]
+        assert torch.allclose(kept.diagonal(), strongest, atol=0.02 * float(strongest[0]))
+    assert torch.allclose(vectors.norm(dim=1), torch.ones(200), atol=1e-5)
+    assert torch.allclose(cells.norm(dim=1), torch.ones(200, 6, 6), atol=1e-5)
 
 
 def test_photos_named_by_queries_are_never_read(tmp_path: Path) -> None:

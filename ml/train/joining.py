@@ -1,0 +1,78 @@
+"""Networks that were trained apart, joined into the one file a search reads: `python -m ml train join`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+
+from ml.embed.networks import ViewNet, ViewNets
+from ml.embed.viewnet import networks_of
+from ml.errors import BadSource, ShapelensError
+from ml.train.absent import absent_vectors
+from ml.train.pairs import open_pairs
+from ml.train.photos import load_photos
+from ml.train.whitening import whiten
+from ml.weights import read_weights, save_weights
+
+__all__ = ["main", "members_of", "write_joined"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0; 2 for bad input."""
+    parser = argparse.ArgumentParser("python -m ml train join", description=__doc__)
+    parser.add_argument(
+        "weights", type=Path, nargs="+", help="viewnet.safetensors of the trainings, in order"
+    )
+    parser.add_argument("--trained", type=Path, required=True, help="--out of python -m ml train: its pairs")
+    parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything, as in training")
+    parser.add_argument("--out", type=Path, required=True, help="the file to write")
+    options = parser.parse_args(argv)
+    try:
+        nets, facts = members_of(options.weights)
+        plain = open_pairs(options.trained / "pairs").plain
+        photos = load_photos(options.backgrounds, options.trained / "backgrounds.npz", is_object=False).pixels
+        write_joined(nets, plain, photos[len(photos) // 2 :], options.out, facts)
+    except (ShapelensError, FileNotFoundError) as error:
+        Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
+        return 2
+    Console().print(f"{len(nets)} networks: {options.out}")
+    return 0
+
+
+def members_of(files: Sequence[Path]) -> tuple[list[ViewNet], dict[str, Any]]:
+    """All networks of the files, and what is known of their trainings.
+
+    Raises WeightsMissing, BadSource for networks of different shapes.
+    """
+    nets: list[ViewNet] = []
+    trainings: list[dict[str, Any]] = []
+    for path in files:
+        tensors, facts, _ = read_weights(path, "give files that python -m ml train has written")
+        tensors.pop("absent", None)
+        nets += networks_of(tensors, facts).nets
+        trainings += facts["trainings"]
+    if len({net.shape for net in nets}) > 1:
+        raise BadSource("the networks have different shapes; join those trained with the same one")
+    return nets, {"trainings": trainings}
+
+
+def write_joined(
+    members: Sequence[ViewNet],
+    plain: npt.NDArray[np.uint8],
+    photos: npt.NDArray[np.uint8],
+    path: Path,
+    facts: dict[str, Any],
+) -> None:
+    """Whiten the networks by plain renders (n, side, side), see photographs of anything but products (m, S, S)
+    by them, and write all that a search needs. facts: {"trainings": one a member}."""
+    joined = ViewNets(members)
+    whiten(joined, plain)
+    shapes = {"shape": asdict(members[0].shape), "joined": asdict(joined.shape)}
+    save_weights(path, joined.state_dict() | {"absent": absent_vectors(joined, photos)}, shapes | facts)
