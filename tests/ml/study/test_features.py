@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ml import registry
+from ml.embed.viewnet import networks_of
 from ml.mesh.glb import write_glb
 from ml.mesh.parametric.families import random_mesh
 from ml.render.raycast import RayScene
@@ -89,16 +91,19 @@ def test_layers_are_what_the_network_says_before_length_one() -> None:
     embedder = registry.embedder("viewnet")
     rng = np.random.default_rng(1)
     crops = [Crop(rng.random((3, 96, 96), dtype=np.float32), np.eye(3), 1.0) for _ in range(3)]
-    embedded = embedder.embed(crops)
-
     found = describe(embedder, layers_of("viewnet"), [crops[:2], crops[2:]])
 
     vector = found["vector"]
-    tensors = load_weights("viewnet")[0]
     unit = vector / np.linalg.norm(vector, axis=1, keepdims=True)
-    whitened = (unit - tensors["center"].numpy()) @ tensors["whitening"].numpy()
-    whitened /= np.linalg.norm(whitened, axis=1, keepdims=True)
-    assert np.allclose(whitened, embedded.vectors, atol=1e-4)
+    tensors, facts, _ = load_weights("viewnet")
+    del tensors["absent"]
+    first = networks_of(tensors, facts).nets[0].eval()
+    gray = torch.from_numpy(np.stack([crop.pixels for crop in crops])) * torch.tensor(
+        [0.299, 0.587, 0.114]
+    ).view(3, 1, 1)
+    with torch.inference_mode():
+        seen, _ = first.seen(gray.sum(1, keepdim=True))
+    assert np.allclose(unit, seen.numpy(), atol=1e-4)
     assert not np.allclose(np.linalg.norm(vector, axis=1), 1, atol=1e-2)
     assert {name: rows.shape[1] for name, rows in found.items()} == {
         "stage 2": 32 * 36,
