@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ml.geometry.boxes import clip, crop_matrix
 from ml.types import Box, Crop, Photo, ViewSet
 
-__all__ = ["crop_of_view", "crop_photo", "warp"]
+__all__ = ["crop_of_view", "crop_photo", "uncrop", "warp"]
 
 _REACH = 2  # pixels of the photo kept around a region, so that interpolation has its neighbors
 
@@ -68,6 +68,20 @@ def warp(image: npt.NDArray[np.uint8], matrix: npt.NDArray[np.float64], size: in
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(result, dtype=np.uint8)
+
+
+def uncrop(
+    values: npt.NDArray[np.float32], matrix: npt.NDArray[np.float64], width: int, height: int
+) -> npt.NDArray[np.float32]:
+    """(size, size) over a crop -> (height, width) over the image, by crop_from_image; 0 outside the crop."""
+    result = cv2.warpAffine(
+        np.ascontiguousarray(values),
+        _between_pixel_centers(matrix)[:2],
+        (width, height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderValue=0,
+    )
+    return np.asarray(result, dtype=np.float32)
 
 
 def _span(low: float, high: float, length: int) -> tuple[int, int]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from ml.geometry.boxes import clip, expand, iou, mask_box
-from ml.types import BoolArray, Box, Photo
+from ml.detect.cutting import MARGIN, object_share
+from ml.geometry.boxes import clip, crop_matrix, expand, iou, mask_box
+from ml.geometry.crops import uncrop
+from ml.types import BoolArray, Box, FloatArray, Photo
 
 __all__ = ["estimate_mask"]
 
@@ -19,12 +23,16 @@ LEAST_BACKGROUND = 0.12  # of the region: less tells nothing of the background
 ROUNDS = 4
 FILL = (0.12, 0.97)  # share of the box an object covers; outside, the cut has failed
 AGREEMENT = 0.75  # IoU of the found object's box and the given one; less, and it is another thing
+LEARNED_AGREEMENT = 0.5  # the same for what the network says, which need not stop at the box by itself
+SURE = 0.9  # share from which the network's word is not asked again
 
 
 @lru_cache(maxsize=1)  # a search asks for its outline and for its colors
 def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     """(h, w) the object's pixels, or None where the cut can't be trusted (GrabCut, Rother et al. 2004).
 
+    GrabCut begins with nothing but the box; where what it finds can't be the object, it begins once more with what
+    our network takes for it (`ml.detect.cutting`).
     The last answer is kept, with its photo, and is read-only.
     Raises BadBox where the box has no part inside the photo.
     """
@@ -41,7 +49,10 @@ def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     picture = cv2.resize(photo.pixels[y0:y1, x0:x1], (width, height), interpolation=cv2.INTER_AREA)
     sx, sy = width / (x1 - x0), height / (y1 - y0)
     small = Box((inside.x0 - x0) * sx, (inside.y0 - y0) * sy, (inside.x1 - x0) * sx, (inside.y1 - y0) * sy)
-    cut = _cut(np.asarray(picture, np.uint8), small)
+    pixels = np.asarray(picture, np.uint8)
+    cut = _cut(pixels, small)
+    if cut is None:
+        cut = _learned(pixels, small, object_share(photo, inside))
     if cut is None:
         return None
     whole = np.zeros((photo.height, photo.width), np.bool_)
@@ -51,25 +62,52 @@ def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     return whole
 
 
-def _cut(picture: np.ndarray, box: Box) -> BoolArray | None:
+def _cut(picture: npt.NDArray[np.uint8], box: Box) -> BoolArray | None:
     """(h, w) foreground of a small picture, None where it is implausible."""
-    labels = np.full(picture.shape[:2], cv2.GC_BGD, np.uint8)
-    columns = slice(max(0, math.floor(box.x0)), math.ceil(box.x1))
-    rows = slice(max(0, math.floor(box.y0)), math.ceil(box.y1))
-    labels[rows, columns] = cv2.GC_PR_FGD
-    if (labels == cv2.GC_BGD).mean() < LEAST_BACKGROUND:
+    inside = _inside(picture, box)
+    if 1 - inside.mean() < LEAST_BACKGROUND:
         return None
+    cut = _grabbed(picture, np.where(inside, cv2.GC_PR_FGD, cv2.GC_BGD), ROUNDS)
+    return None if cut is None else _plausible(_largest(cut), box, AGREEMENT)
+
+
+def _learned(picture: npt.NDArray[np.uint8], box: Box, share: FloatArray) -> BoolArray | None:
+    """The same from the network's share (s, s) of each pixel about the box."""
+    height, width = picture.shape[:2]
+    share = uncrop(share, crop_matrix(box, len(share), MARGIN), width, height)
+    inside = _inside(picture, box)
+    labels = np.where(share >= 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD)
+    labels[share >= SURE] = cv2.GC_FGD
+    labels[(share <= 1 - SURE) | ~inside] = cv2.GC_BGD
+    cut = _grabbed(picture, labels, 1)
+    return _plausible((share >= 0.5) & inside if cut is None else cut, box, LEARNED_AGREEMENT)
+
+
+def _grabbed(picture: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], rounds: int) -> BoolArray | None:
+    """GrabCut's foreground; None where the labels leave it nothing to tell apart."""
+    found = labels.astype(np.uint8)
     cv2.setRNGSeed(0)
     models = np.zeros((1, 65)), np.zeros((1, 65))
     try:
-        cv2.grabCut(picture, labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(picture, found, None, *models, rounds, cv2.GC_INIT_WITH_MASK)
     except cv2.error:
         return None
-    cut = _largest((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD))
+    foreground: BoolArray = (found == cv2.GC_FGD) | (found == cv2.GC_PR_FGD)
+    return foreground
+
+
+def _inside(picture: npt.NDArray[Any], box: Box) -> BoolArray:
+    inside = np.zeros(picture.shape[:2], np.bool_)
+    rows = slice(max(0, math.floor(box.y0)), math.ceil(box.y1))
+    inside[rows, max(0, math.floor(box.x0)) : math.ceil(box.x1)] = True
+    return inside
+
+
+def _plausible(cut: BoolArray, box: Box, agreement: float) -> BoolArray | None:
     found = mask_box(cut)
-    if found is None or iou(found, box) < AGREEMENT:
+    if found is None or iou(found, box) < agreement:
         return None
-    return cut if FILL[0] <= cut[rows, columns].mean() <= FILL[1] else None
+    return cut if FILL[0] <= cut[_inside(cut, box)].mean() <= FILL[1] else None
 
 
 def _largest(mask: BoolArray) -> BoolArray:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from ml.errors import BadBox
+from ml.geometry.boxes import crop_matrix
 from ml.geometry.cameras import look_at
-from ml.geometry.crops import crop_of_view, crop_photo
+from ml.geometry.crops import crop_of_view, crop_photo, uncrop, warp
 from ml.types import Box, Camera, Photo, View, ViewSet
 
 FULL = 16 / 18  # a box's share of its crop
@@ -86,3 +88,16 @@ def test_a_views_matrix_takes_its_tight_box_inside_the_margin(aspect: float) -> 
     far = [64 * min(1, 1 / aspect), 64 * min(1, aspect), 1]
     np.testing.assert_allclose(crop.crop_from_photo @ [0, 0, 1], [4, 4, 1], atol=1e-9)
     np.testing.assert_allclose(crop.crop_from_photo @ far, [68, 68, 1], atol=1e-5)
+
+
+def test_uncropping_puts_a_crop_back_where_it_was() -> None:
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.random((6, 8), dtype=np.float32), (200, 150), interpolation=cv2.INTER_CUBIC)
+    image = np.clip(smooth * 255, 0, 255).astype(np.uint8)[..., None]
+    box = Box(40, 30, 140, 110)
+    matrix = crop_matrix(box, 96, 0.1)
+    crop = warp(image, matrix, 96).reshape(96, 96).astype(np.float32)
+    back = uncrop(crop, matrix, 200, 150)
+    assert np.abs(back[40:100, 50:130] - image[40:100, 50:130, 0]).max() < 6
+    assert back[:15].max() == 0
+    assert back[:, 160:].max() == 0
