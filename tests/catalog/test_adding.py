@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from io import StringIO
@@ -59,6 +60,16 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.jpg"
     path.write_bytes(draw_photo("wing-armchair"))
     return path
+
+
+def test_the_shell_says_how_far_around_each_photo_was_taken(
+    shop: Path, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    query = engine.query
+    monkeypatch.setattr("catalog.engine.query", lambda *given: asked.append(query(*given)) or asked[-1])
+    call_command("search", str(photo), str(photo), "--turn", "0", "--turn", "90", "--json", stdout=StringIO())
+    assert [one.turn for one in asked] == pytest.approx([0.0, math.pi / 2])
 
 
 def test_an_imported_model_is_found_before_the_rebuild_and_after_it(shop: Path, photo: Path) -> None:

@@ -66,6 +66,9 @@ def test_files_become_answers(data: Path, models: Path) -> None:
     answer = json.loads(run(data, "search", str(sheet), "--tau", "0.1", "--json"))
     assert {row["key"] for row in answer["results"]} == {"bench", "stool"}
     assert [row["rank"] for row in answer["results"]] == [1, 2]
+    assert "give one a photo" in run(
+        data, "search", str(sheet), "--turn", "0", "--turn", "9", is_failing=True
+    )
 
 
 def test_a_missing_path_says_so(data: Path) -> None:

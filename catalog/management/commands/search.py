@@ -13,7 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 from catalog import engine, media
 from catalog.errors import ShapelensError
 from catalog.models import Product
-from catalog.services import indexing, photos, searching
+from catalog.services import indexing, searching
+from catalog.services.photos import check_box
 
 __all__ = ["Command"]
 
@@ -24,6 +25,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
         parser.add_argument("--box", default="", help="x0,y0,x1,y1 in pixels of the first upright photo")
+        parser.add_argument(
+            "--turn",
+            type=float,
+            action="append",
+            default=[],
+            metavar="DEGREES",
+            help="how far around the thing each photo was taken from, since the first; one a photo, in order",
+        )
         parser.add_argument("--tau", type=float, default=0.9, help="aspect tolerance in (0, 1]")
         parser.add_argument("--top", type=int, default=10)
         parser.add_argument("--json", action="store_true")
@@ -31,8 +40,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 < options["tau"] <= 1:
             raise CommandError(f"--tau {options['tau']} is outside (0, 1]; 0.9 is the default")
+        if len(options["turn"]) > len(options["photos"]):
+            raise CommandError(
+                f"{len(options['turn'])} turns for {len(options['photos'])} photos; give one a photo"
+            )
         try:
-            answer = _answer(options["photos"], options["box"], options["tau"], options["top"])
+            answer = _answer(**{name: options[name] for name in ("photos", "box", "turn", "tau", "top")})
         except ShapelensError as error:
             raise CommandError(str(error)) from error
         if options["json"]:
@@ -47,13 +60,13 @@ class Command(BaseCommand):
             )
 
 
-def _answer(paths: list[Path], box: str, tau: float, top: int) -> dict[str, Any]:
+def _answer(photos: list[Path], box: str, turn: list[float], tau: float, top: int) -> dict[str, Any]:
     generation = indexing.active_generation()
     queries = []
-    for number, path in enumerate(paths):
+    for number, path in enumerate(photos):
         photo = engine.open_photo(path)
-        asked = photos.check_box(_edges(box), photo.width, photo.height) if box and number == 0 else None
-        queries.append(engine.query(photo, asked))
+        asked = check_box(_edges(box), photo.width, photo.height) if box and number == 0 else None
+        queries.append(engine.query(photo, asked, turn[number] if number < len(turn) else None))
     hashes = dict(generation.assets.values_list("pk", "hash"))
     answer = engine.search(
         indexing.folders(generation),
