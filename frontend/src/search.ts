@@ -72,6 +72,7 @@ const page = {
 let current: Search | null = null;
 let chosen: Result | null = null;
 let isChosenByHand = false;
+let isBoxAsked = false; // the shopper went to the box: an answer that comes meanwhile leaves them there
 let active = 0; // the photo on the stage
 let following: AbortController | null = null;
 let overlay: Overlay | null = null;
@@ -231,7 +232,7 @@ function choose(result: Result): void {
   }
   page.modes.why.hidden = !result.agreement;
   if (page.work.dataset["mode"] === "why" && result.agreement) setMode("why");
-  else setMode("model");
+  else if (!isEditing()) setMode("model");
   void showModel(result);
 }
 
@@ -406,12 +407,29 @@ function showWhy(): void {
 
 // ---- the stage -----------------------------------------------------------------------------
 
+/** By hand. */
+function goTo(mode: Mode): void {
+  endEditing();
+  isBoxAsked = mode === "box";
+  setMode(mode);
+}
+
 function setMode(mode: Mode): void {
   page.work.dataset["mode"] = mode;
   for (const [name, button] of Object.entries(page.modes)) button.setAttribute("aria-pressed", String(name === mode));
   page.viewer.hidden = mode !== "model" || !chosen;
   page.why.hidden = mode !== "why";
   if (mode === "why") showWhy();
+}
+
+/** Whether the shopper is at the box, or has begun to change it: then neither it nor the mode is theirs to lose. */
+function isEditing(): boolean {
+  return isBoxAsked || editor.isTouched;
+}
+
+function endEditing(): void {
+  isBoxAsked = false;
+  editor.isTouched = false;
 }
 
 function showStage(): void {
@@ -423,7 +441,7 @@ function showStage(): void {
   }
   shape(photo.width, photo.height);
   editor.setPhoto(photo.width, photo.height);
-  editor.setBox(photo.box);
+  if (!isEditing()) editor.setBox(photo.box);
   editor.setDetections(photo.detections.map((found) => found.box));
   page.turnOf.hidden = active === 0;
   page.turn.value = photo.turn_deg === null ? "" : String(photo.turn_deg);
@@ -449,6 +467,7 @@ function showPhotos(search: Search): void {
       button.append(image);
       button.addEventListener("click", () => {
         active = index;
+        endEditing();
         for (const other of page.photos.children) other.setAttribute("aria-pressed", String(other === button));
         showStage();
         if (chosen && chosen.photo_index === index) setMode("model");
@@ -489,6 +508,7 @@ function resetAnswer(): void {
   page.canvas.dataset["model"] = "";
   chosen = null;
   isChosenByHand = false;
+  endEditing();
   page.modes.why.hidden = true;
   overlay?.clear();
   setMode("box");
@@ -638,6 +658,7 @@ function wireAnswer(): void {
       if (!result || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       isChosenByHand = true;
+      endEditing();
       if (current?.state === "done") choose(result);
       else {
         chosen = result;
@@ -713,7 +734,7 @@ for (const button of document.querySelectorAll<HTMLButtonElement>("[data-sample]
   });
 }
 
-for (const [name, button] of Object.entries(page.modes)) button.addEventListener("click", () => setMode(name as Mode));
+for (const [name, button] of Object.entries(page.modes)) button.addEventListener("click", () => goTo(name as Mode));
 page.turn.addEventListener("change", () => searchTurned(page.turn.value === "" ? null : Number(page.turn.value)));
 get("whole").addEventListener("click", () => void searchBox("full"));
 get("find").addEventListener("click", () => void searchBox(null));

@@ -128,7 +128,10 @@ def test_moving_the_box_searches_again(page: Page, running: Site, answered: str)
     page.mouse.move(handle["x"] + 75, handle["y"] + 55, steps=5)
     page.mouse.up()
     page.wait_for_url(lambda url: first not in url)
+    page.get_by_role("button", name="Box", exact=True).click()  # before the answer, which leaves them there
     expect(page.locator(".card").first).to_be_visible()
+    expect(page.locator("#progress")).to_be_hidden()
+    expect(page.locator("#work")).to_have_attribute("data-mode", "box")
     search = running.get(f"/api/v1/searches/{page.url.rstrip('/').rsplit('/', 1)[1]}")
     before = running.get(f"/api/v1/searches/{first}")
     assert search["box_source"] == "shopper"
@@ -137,11 +140,11 @@ def test_moving_the_box_searches_again(page: Page, running: Site, answered: str)
 
     # the same by keyboard
     second = page.url
-    page.get_by_role("button", name="Box", exact=True).click()
     page.locator(".box").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: url != second)
+    _wait_for_model(page)
     moved = running.get(f"/api/v1/searches/{page.url.rstrip('/').rsplit('/', 1)[1]}")
     assert moved["box"][0] < search["box"][0] - 2
     assert moved["box"][1] == pytest.approx(search["box"][1], abs=1.5)

@@ -9,6 +9,7 @@ const LEAST = 0.03; // of the photo's longer side
 const KEY_STEP = 0.01;
 
 export class BoxEditor {
+  isTouched = false; // by a pointer or a key; whoever shows another box says when that is over
   private box: Box | null = null;
   private width = 1;
   private height = 1;
@@ -85,6 +86,7 @@ export class BoxEditor {
     const target = event.target as HTMLElement;
     if (event.button !== 0 || target.closest(".dot")) return;
     event.preventDefault();
+    this.isTouched = true;
     const handle = target.dataset["handle"] as Handle | undefined;
     const isInside = target === this.frame;
     const start = this.at(event);
@@ -108,6 +110,7 @@ export class BoxEditor {
       () => {
         finish.abort();
         if (this.box && this.box !== before) this.onChange(this.box);
+        else this.isTouched = false;
       },
       options,
     );
@@ -115,6 +118,7 @@ export class BoxEditor {
       "pointercancel", // the finger scrolls the page
       () => {
         finish.abort();
+        this.isTouched = false;
         this.setBox(before);
       },
       options,
@@ -138,6 +142,7 @@ export class BoxEditor {
     const by = moves[event.key];
     if (!by) return;
     event.preventDefault();
+    this.isTouched = true;
     const handle: Handle = event.shiftKey ? "se" : "move";
     const least = LEAST * Math.max(this.width, this.height);
     this.setBox(dragged(this.box, handle, by[0], by[1], this.width, this.height, least));
