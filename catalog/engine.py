@@ -377,11 +377,19 @@ def most_alike(folder: Path, model_id: int, *, top: int) -> list[tuple[int, floa
 
 
 def warm(folders: Sequence[Path]) -> None:
-    """Load the network and the index, so that the first search is as fast as the next."""
+    """Load the network and the index, so that the first search is as fast as the next.
+
+    From then on this process computes with one thread. A search's pictures are small: a second thread gains little
+    where the other cores are idle, and where an import keeps them busy both wait for one another many times over.
+    """
+    import cv2
     import numpy as np
+    import torch
 
     from ml.types import Photo
 
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     photo = Photo(np.full((64, 64, 3), 128, np.uint8))
     searcher = _searcher(folders)
     searcher.search([query(photo, (8, 8, 56, 56))], tau=0.9, top=1, model_directory=None)
