@@ -9,7 +9,9 @@ import time
 from io import StringIO
 from pathlib import Path
 
+import cv2
 import pytest
+import torch
 from django.core.management import call_command
 
 from catalog import engine, storage
@@ -70,6 +72,17 @@ def test_the_shell_says_how_far_around_each_photo_was_taken(
     monkeypatch.setattr("catalog.engine.query", lambda *given: asked.append(query(*given)) or asked[-1])
     call_command("search", str(photo), str(photo), "--turn", "0", "--turn", "90", "--json", stdout=StringIO())
     assert [one.turn for one in asked] == pytest.approx([0.0, math.pi / 2])
+
+
+def test_a_search_worker_computes_with_one_thread(shop: Path) -> None:
+    threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(2)
+    try:
+        engine.warm(indexing.folders(indexing.active_generation()))
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+    finally:
+        torch.set_num_threads(threads[0])
+        cv2.setNumThreads(threads[1])
 
 
 def test_an_imported_model_is_found_before_the_rebuild_and_after_it(shop: Path, photo: Path) -> None:
