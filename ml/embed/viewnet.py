@@ -75,17 +75,17 @@ class _OnColors(nn.Module):
 def load_viewnet() -> ViewNetEmbedder:
     """The shipped network. Raises WeightsMissing."""
     tensors, facts, digest = load_weights("viewnet")
-    absent = tensors.pop("absent")
-    return ViewNetEmbedder(networks_of(tensors, facts), f"viewnet-{_digest(digest)}", absent=absent.numpy())
+    absent = tensors["absent"].numpy()
+    return ViewNetEmbedder(networks_of(tensors, facts), f"viewnet-{_digest(digest)}", absent=absent)
 
 
 def networks_of(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> ViewNets:
-    """The networks of a weights' file, without what else it has."""
+    """The networks of a weights' file; the vectors of other things it has beside them are left out."""
     values = facts["shape"]
     shape = ViewNetShape(**{**values, "widths": tuple(values["widths"]), "blocks": tuple(values["blocks"])})
     joined = ViewNetsShape(**facts["joined"])
     networks = ViewNets([ViewNet(shape) for _ in range(joined.members)], joined)
-    networks.load_state_dict(tensors)
+    networks.load_state_dict({name: tensor for name, tensor in tensors.items() if name != "absent"})
     return networks
 
 

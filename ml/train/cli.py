@@ -87,7 +87,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _shipped(name: str, number: int) -> ViewNet:
     tensors, facts, _ = load_weights(name)
-    del tensors["absent"]
     members = networks_of(tensors, facts).nets
     if not 0 <= number < len(members):
         raise ValueError(f"--member {number}: {name} has {len(members)} networks, counted from 0")

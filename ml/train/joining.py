@@ -55,7 +55,6 @@ def members_of(files: Sequence[Path]) -> tuple[list[ViewNet], dict[str, Any]]:
     trainings: list[dict[str, Any]] = []
     for path in files:
         tensors, facts, _ = read_weights(path, "give files that python -m ml train has written")
-        tensors.pop("absent", None)
         nets += networks_of(tensors, facts).nets
         trainings += facts["trainings"]
     if len({net.shape for net in nets}) > 1:

@@ -96,7 +96,6 @@ def test_layers_are_what_the_network_says_before_length_one() -> None:
     vector = found["vector"]
     unit = vector / np.linalg.norm(vector, axis=1, keepdims=True)
     tensors, facts, _ = load_weights("viewnet")
-    del tensors["absent"]
     first = networks_of(tensors, facts).nets[0].eval()
     gray = torch.from_numpy(np.stack([crop.pixels for crop in crops])) * torch.tensor(
         [0.299, 0.587, 0.114]

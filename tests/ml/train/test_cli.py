@@ -59,7 +59,7 @@ def test_two_stages_make_weights_a_curve_and_can_go_on(photos: Path, tmp_path: P
     assert main(["join", *files, *rest]) == 0
     tensors, facts, _ = read_weights(joined, "")
     assert [training["steps"] for training in facts["trainings"]] == [4, 2]
-    assert tensors.pop("absent").shape == (44, 128)  # 22 photographs and their middles
+    assert tensors["absent"].shape == (44, 128)  # 22 photographs and their middles
     members = networks_of(tensors, facts).nets
     of_first = weights["members.0.to_vector.weight"].astype(np.float32)
     assert np.array_equal(members[0].to_vector.weight.detach().numpy(), of_first)
