@@ -62,6 +62,7 @@ __all__ = [
     "onboard_many",
     "open_photo",
     "open_source",
+    "outline_in_photo",
     "propose_front",
     "query",
     "read_table",
@@ -358,6 +359,18 @@ def colors_of_photo(photo: Photo, box: Sequence[float]) -> list[float]:
     from ml.types import Box
 
     return found(photo, Box(*map(float, box)))
+
+
+def outline_in_photo(photo: Photo, box: Sequence[float]) -> list[list[list[float]]]:
+    """Rings of [x, y] around the box's object, in tenths of the photo's pixels (`ml.pose.outlines`); empty where it
+    can't be told from what is around it."""
+    from ml.pose.masks import estimate_mask
+    from ml.pose.outlines import outlined
+    from ml.types import Box
+
+    mask = estimate_mask(photo, Box(*map(float, box)))
+    rings = [] if mask is None else outlined(mask)
+    return [[[round(float(x), 1), round(float(y), 1)] for x, y in ring] for ring in rings]
 
 
 @lru_cache(maxsize=20_000)

@@ -224,6 +224,7 @@ def _photo_fields(row: SearchPhoto) -> dict[str, Any]:
         "sent_height": photo.sent_height,
         "sample": photo.sample or None,
         "turn_deg": row.turn_deg,
+        "outline": row.outline or [],
     }
 
 

@@ -129,6 +129,8 @@ class SearchPhoto(models.Model):
     turn_deg     how far around the thing it was taken from, since the first photo: degrees, counter-clockwise
                  seen from above; null where nobody said
     detections   [{"box": […], "score": s}], best first
+    outline      rings of [x, y] around the object's pixels in the stored photo, holes by the even-odd rule; empty
+                 where it could not be told from what is around it, null before the search
     """
 
     class Asked(models.TextChoices):
@@ -150,6 +152,7 @@ class SearchPhoto(models.Model):
     box = models.JSONField(null=True, blank=True)
     box_source = models.CharField(max_length=7, choices=BoxSource.choices, blank=True)
     detections = models.JSONField(default=list, blank=True)
+    outline = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering = ["position"]

@@ -4,6 +4,7 @@ import * as api from "./api/client";
 import { ApiError } from "./api/client";
 import type { Box, Photo, Result, Search, Shown, State, Submitted, Viewpoint } from "./api/types";
 import { BoxEditor } from "./ui/boxeditor";
+import { cutout } from "./ui/cutout";
 import { scaled } from "./ui/geometry";
 import { forget, past, pictureOf, remember } from "./ui/history";
 import { shrunk } from "./ui/shrink";
@@ -263,8 +264,17 @@ function showDetail(result: Result): void {
   const view = get<HTMLImageElement>("detail-view");
   view.src = result.view_url;
   view.alt = t("%(name)s, seen as in your photo", { name: result.name });
+  showYours(result);
   page.said.replaceChildren();
   showVerdict();
+}
+
+/** What was taken for the thing in the photo, beside the view it was found by. */
+function showYours(result: Result): void {
+  const photo = current?.photos[result.photo_index];
+  const cut = photo ? cutout(photo, t("The thing in your photo, cut out")) : null;
+  get("detail-cutout").replaceChildren(...(cut ? [cut] : []));
+  get("detail-yours").hidden = !cut;
 }
 
 function viewpointText(view: { azimuth_deg: number; elevation_deg: number }): string {

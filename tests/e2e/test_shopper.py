@@ -93,6 +93,22 @@ def test_the_model_stands_where_the_server_placed_it(page: Page, running: Site, 
         assert canvas == picture  # the canvas covers the photo exactly
 
 
+def test_the_thing_is_shown_cut_out_of_its_photo(page: Page, running: Site, answered: str) -> None:
+    photo = running.get(f"/api/v1/searches/{_open(page, answered)}")["photo"]
+    points = np.concatenate([np.array(ring) for ring in photo["outline"]])
+    edges = np.concatenate([points.min(axis=0), points.max(axis=0)])
+    assert np.abs(edges - photo["box"]).max() <= 0.06 * max(photo["width"], photo["height"])
+    cut = page.get_by_role("img", name="The thing in your photo, cut out")
+    expect(cut).to_be_visible()
+    page.wait_for_function("document.querySelector('#detail-cutout image').getBBox().width > 0")
+    page.wait_for_timeout(500)  # the picture is drawn
+    drawn = np.asarray(Image.open(io.BytesIO(cut.screenshot())).convert("RGB"), int)
+    is_ground = np.abs(drawn - 128).max(axis=2) <= 2
+    assert 0.1 < 1 - is_ground[10:-10, 10:-10].mean() < 0.9
+    rim = np.concatenate([is_ground[4, 12:-12], is_ground[-5, 12:-12]])
+    assert rim.mean() > 0.95, "nothing of the photo's ground is left around it"
+
+
 def test_orbit_leaves_the_pose_and_snap_back_returns(page: Page, answered: str) -> None:
     _open(page, answered)
     rest, _ = _drawn_box(page)

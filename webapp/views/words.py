@@ -33,6 +33,7 @@ SCRIPT_WORDS = (
     _("This model is too heavy for that."),
     _("Viewpoint uncertain"),
     _("Best guess"),
+    _("The thing in your photo, cut out"),
     _("Other side %(n)s"),
     _("Seen from %(azimuth)s°, %(elevation)s° above the floor"),
     _(

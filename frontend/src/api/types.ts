@@ -64,6 +64,7 @@ export interface Photo {
   box: Box | null;
   box_source: "shopper" | "found" | "whole" | null;
   turn_deg: number | null;
+  outline: [number, number][][];
   detections: { box: Box; score: number }[];
 }
 
