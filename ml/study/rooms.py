@@ -133,6 +133,8 @@ def _photograph(
         "category": product.category,
         "azimuth_deg": math.degrees(math.atan2(x, z)),
         "elevation_deg": math.degrees(math.atan2(y, math.hypot(x, z))),
+        "focal_px": camera.fx,
+        "distance": math.sqrt(x * x + y * y + z * z),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,14 @@ import numpy as np
 import pytest
 
 from ml.errors import BadSource
+from ml.geometry.boxes import around
+from ml.geometry.cameras import look_at, project
 from ml.mesh.glb import write_glb
+from ml.mesh.normalizing import normalize
 from ml.mesh.parametric.families import random_mesh
+from ml.mesh.reading import read_mesh
 from ml.study import rooms
-from ml.types import Frame, ModelFile
+from ml.types import Camera, Frame, ModelFile
 
 
 @pytest.fixture
@@ -48,6 +53,11 @@ def test_the_mask_lies_where_the_tracer_drew_the_product(
     along = edges[rim].mean()
     assert along > 1.5 * edges[np.roll(rim, 30, axis=1)].mean()
     assert along > 1.5 * edges[rim[:, ::-1]].mean()
+    mesh = normalize(read_mesh(chair.path)[0], Frame(unit="m", up="+y", front="+z"))[0]
+    pose = look_at(math.radians(line["azimuth_deg"]), math.radians(line["elevation_deg"]), line["distance"])
+    seen = around(project(Camera(line["focal_px"], line["focal_px"], 0, 0, 1, 1, pose), mesh.vertices))
+    x0, y0, x1, y1 = line["box"]  # somewhat larger: the camera looked a little aside
+    assert (seen.width * seen.height) / ((x1 - x0) * (y1 - y0)) == pytest.approx(1, abs=0.35)
     before = (out / line["photo"]).stat().st_mtime_ns
     rooms.render_rooms([chair], [chair], out, each=1, seed=3, tell=lambda *_: None)
     assert (out / line["photo"]).stat().st_mtime_ns == before, "what is there is kept"
