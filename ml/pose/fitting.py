@@ -25,9 +25,11 @@ from ml.types import BoolArray, Box, Camera, FloatArray, Photo, Pose, View
 __all__ = ["ModelPoseFitter", "RefineLimits", "fit_pose", "silhouette_iou"]
 
 ROLL_GAIN = 0.03  # IoU by which a turned photo must explain the mask better than an upright one
+FOCAL_GAIN = 0.02  # the same of another focal length than the usual one, where the photo doesn't tell its own
 TRUSTED = 0.6  # IoU a mask must reach with some viewpoint before it may move the viewpoint
 CUT_OFF = "the object reaches the photo's edge; its size and place are uncertain"
 NO_FOCAL = "the photo doesn't tell its focal length; a usual one was taken"
+GUESSED_FOCAL = "the photo doesn't tell its focal length; it was judged by the outline"
 _VIEW_SPREAD = np.radians([3.0, 4.5])  # of azimuth and elevation about the nearest view of the grid
 _ASPECT_SPREAD = 0.04  # of a drawn box's log aspect about the true one
 _DIFFERENCE = math.radians(1)
@@ -37,12 +39,18 @@ _AROUND = 0.25  # of the box, looked at on each side when outlines are compared
 _SIDE = 112  # pixels, longer side of the compared outlines
 
 
-Angles = tuple[float, float, float]  # azimuth, elevation, roll
+Stand = tuple[float, float, float, float]  # azimuth, elevation, roll, log of focal length over the usual one
+_UNITS = (
+    1.0,
+    1.0,
+    1.0,
+    4.0,
+)  # of a step and of the reach: 5 degrees go with a focal length 1.4 times as long
 
 
 class Placed(Protocol):
-    def __call__(self, candidate: View, roll: float = 0.0) -> Camera:
-        """The camera by which a viewpoint fills the box."""
+    def __call__(self, candidate: View, roll: float = 0.0, zoom: float = 0.0) -> Camera:
+        """The camera by which a viewpoint fills the box; zoom: log of its focal length over the photo's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +85,28 @@ def fit_pose(
     clip(box, photo.width, photo.height)
     focal = focal_or_default(photo.focal_px, photo.width, photo.height)
 
-    def placed(candidate: View, roll: float = 0.0) -> Camera:
-        return place(scene.points, candidate, box, photo.width, photo.height, focal, roll=roll)
+    def placed(candidate: View, roll: float = 0.0, zoom: float = 0.0) -> Camera:
+        return place(
+            scene.points, candidate, box, photo.width, photo.height, focal * math.exp(zoom), roll=roll
+        )
 
     is_cut_off = _is_cut_off(box, photo)
     if not is_cut_off:
         view = _agreeing(scene, placed, view, box)
-    overlap, roll = None, 0.0
+    overlap, roll, zoom = None, 0.0, 0.0
     if mask is not None and mask.any():
         region = _Region.of(mask, box)
-        refined, overlap = _refined(scene, placed, view, region, refine or RefineLimits())
+        zooms = photo.focal_px is None and not is_cut_off
+        refined, overlap = _refined(scene, placed, view, region, refine or RefineLimits(), zooms=zooms)
         if overlap >= TRUSTED:
-            view, roll = View(refined[0], refined[1]), refined[2]
+            view, roll, zoom = View(refined[0], refined[1]), refined[2], refined[3]
         else:
             overlap = region.iou(scene, placed(view))
     notes = [CUT_OFF] if is_cut_off else []
-    notes += [NO_FOCAL] if photo.focal_px is None else []
+    if photo.focal_px is None:
+        notes.append(GUESSED_FOCAL if zoom else NO_FOCAL)
     azimuth = (view.azimuth + math.pi) % (2 * math.pi) - math.pi
-    return Pose(azimuth, view.elevation, placed(view, roll), overlap, tuple(notes))
+    return Pose(azimuth, view.elevation, placed(view, roll, zoom), overlap, tuple(notes))
 
 
 def silhouette_iou(scene: RayScene, camera: Camera, mask: BoolArray, box: Box) -> float:
@@ -183,29 +195,38 @@ def _agreeing(scene: RayScene, placed: Placed, start: View, box: Box) -> View:
 
 
 def _refined(
-    scene: RayScene, placed: Placed, start: View, region: _Region, limits: RefineLimits
-) -> tuple[Angles, float]:
-    """Azimuth, elevation and roll near `start` whose outline agrees best, and the IoU. The photo counts as turned
-    in its plane only where that says clearly more than an upright one."""
+    scene: RayScene, placed: Placed, start: View, region: _Region, limits: RefineLimits, *, zooms: bool
+) -> tuple[Stand, float]:
+    """Azimuth, elevation, roll and zoom near `start` whose outline agrees best, and the IoU. The photo counts as
+    turned in its plane, or taken from nearer or farther than usual (zooms: it doesn't tell), only where that says
+    clearly more than without."""
     until = time.monotonic() + limits.seconds
-    first: Angles = (start.azimuth, start.elevation, 0.0)
+    first: Stand = (start.azimuth, start.elevation, 0.0, 0.0)
 
-    def agreement(angles: Angles) -> float:
-        return region.iou(scene, placed(View(angles[0], angles[1]), angles[2]))
+    def agreement(stand: Stand) -> float:
+        return region.iou(scene, placed(View(stand[0], stand[1]), stand[2], stand[3]))
 
-    upright, overlap = _climbed(agreement, first, (0, 1), limits, until)
-    turned, better = _climbed(agreement, first, (2, 0, 1), limits, until)
-    return (turned, better) if better >= overlap + ROLL_GAIN else (upright, overlap)
+    best, overlap = _climbed(agreement, first, first, (0, 1), limits, until)
+    turned, better = _climbed(agreement, first, first, (2, 0, 1), limits, until)
+    if better >= overlap + ROLL_GAIN:
+        best, overlap = turned, better
+    if zooms:
+        nearer, better = _climbed(agreement, best, first, (3, 0, 1), limits, until)
+        if better >= overlap + FOCAL_GAIN:
+            best, overlap = nearer, better
+    return best, overlap
 
 
 def _climbed(
-    agreement: Callable[[Angles], float],
-    start: Angles,
+    agreement: Callable[[Stand], float],
+    start: Stand,
+    center: Stand,
     free: Sequence[int],
     limits: RefineLimits,
     until: float,
-) -> tuple[Angles, float]:
-    """Coordinate search over the free angles: one at a time, steps halved where none helps."""
+) -> tuple[Stand, float]:
+    """Coordinate search over the free places, within reach of the center: one at a time, steps halved where none
+    helps."""
     best, best_iou = start, agreement(start)
     step = limits.first
     while step >= limits.last:
@@ -214,7 +235,7 @@ def _climbed(
             candidate = _moved(best, which, sign * step)
             if time.monotonic() > until:
                 return best, best_iou
-            if _is_within(candidate, start, limits.reach):
+            if _is_within(candidate, center, limits.reach):
                 overlap = agreement(candidate)
                 if overlap > best_iou:
                     best, best_iou, improved = candidate, overlap, True
@@ -223,14 +244,20 @@ def _climbed(
     return best, best_iou
 
 
-def _moved(angles: Angles, which: int, change: float) -> Angles:
-    azimuth, elevation, roll = (angle + change * (at == which) for at, angle in enumerate(angles))
-    return azimuth, elevation, roll
+def _moved(stand: Stand, which: int, change: float) -> Stand:
+    azimuth, elevation, roll, zoom = (
+        value + change * unit * (at == which)
+        for at, (value, unit) in enumerate(zip(stand, _UNITS, strict=True))
+    )
+    return azimuth, elevation, roll, zoom
 
 
-def _is_within(angles: Angles, start: Angles, reach: float) -> bool:
-    near = all(abs(angle - first) <= reach + 1e-9 for angle, first in zip(angles, start, strict=True))
-    return near and abs(angles[1]) < math.pi / 2
+def _is_within(stand: Stand, center: Stand, reach: float) -> bool:
+    near = all(
+        abs(value - middle) <= reach * unit + 1e-9
+        for value, middle, unit in zip(stand, center, _UNITS, strict=True)
+    )
+    return near and abs(stand[1]) < math.pi / 2
 
 
 def _is_cut_off(box: Box, photo: Photo) -> bool:

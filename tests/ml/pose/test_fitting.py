@@ -11,9 +11,17 @@ from ml.errors import BadBox
 from ml.geometry.boxes import mask_box
 from ml.geometry.cameras import angle_between, project
 from ml.mesh.storage import save_mesh
-from ml.pose.fitting import CUT_OFF, NO_FOCAL, ModelPoseFitter, RefineLimits, fit_pose, silhouette_iou
+from ml.pose.fitting import (
+    CUT_OFF,
+    GUESSED_FOCAL,
+    NO_FOCAL,
+    ModelPoseFitter,
+    RefineLimits,
+    fit_pose,
+    silhouette_iou,
+)
 from ml.pose.masks import estimate_mask
-from ml.pose.placing import place
+from ml.pose.placing import DEFAULT_FOCAL, place
 from ml.render.raycast import RayScene
 from ml.render.shading import shade
 from ml.render.views import DEFAULT_GRID
@@ -153,6 +161,26 @@ def test_an_upright_photo_stays_upright(desk: RayScene, shots: list[Shot]) -> No
         view = View(pose.azimuth, pose.elevation)
         upright = place(desk.points, view, shot.box, WIDTH, HEIGHT, shot.photo.focal_px or 0.0)
         np.testing.assert_allclose(pose.camera.camera_from_model, upright.camera_from_model, atol=1e-6)
+
+
+@pytest.mark.parametrize("longer", [0.7, 1.2, 2.2])
+def test_an_unknown_focal_length_is_judged_by_the_outline(desk: RayScene, longer: float) -> None:
+    wanted, focal = Box(160, 90, 480, 390), longer * WIDTH
+    usual, judged = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        truth = View(rng.uniform(-math.pi, math.pi), math.radians(rng.uniform(5, 27)))
+        camera = place(desk.points, truth, wanted, WIDTH, HEIGHT, focal)
+        mask = desk.mask(camera)
+        box = mask_box(mask)
+        assert box is not None
+        photo = Photo(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+        pose = fit_pose(desk, photo, box, nearest_view(truth), mask=mask, refine=PATIENT)
+        assert pose.notes == (NO_FOCAL if pose.camera.fx == DEFAULT_FOCAL * WIDTH else GUESSED_FOCAL,)
+        assert pose.silhouette_iou is not None
+        judged.append(abs(math.log(pose.camera.fx / focal)))
+        usual.append(abs(math.log(DEFAULT_FOCAL * WIDTH / focal)))
+    assert np.mean(judged) <= 0.6 * np.mean(usual) + 0.05
 
 
 def test_refinement_stays_within_its_reach(desk: RayScene, shots: list[Shot]) -> None:
