@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import torch
 
-from ml.detect.finder import load_network
+from ml.detect.networks import load_network
 from ml.geometry.boxes import crop_matrix
 from ml.geometry.crops import warp
 from ml.types import Box, FloatArray, Photo
 
-__all__ = ["MARGIN", "object_share"]
+__all__ = ["MARGIN", "object_share", "object_shares"]
 
 SIDE = 128  # pixels of the crop
 MARGIN = 0.2  # of the box, on each side
@@ -23,10 +24,16 @@ def object_share(photo: Photo, box: Box) -> FloatArray:
 
     Raises BadBox, WeightsMissing.
     """
-    pixels = warp(photo.pixels, crop_matrix(box, SIDE, MARGIN), SIDE)
+    share: FloatArray = object_shares(photo, [box])[0]
+    return share
+
+
+def object_shares(photo: Photo, boxes: Sequence[Box]) -> FloatArray:
+    """The same of n boxes in one pass: (n, 64, 64)."""
+    pixels = np.stack([warp(photo.pixels, crop_matrix(box, SIDE, MARGIN), SIDE) for box in boxes])
     with torch.inference_mode():
-        picture = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-        return np.asarray(_network()(picture)[0, 0].sigmoid().numpy())
+        pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+        return np.asarray(_network()(pictures)[:, 0].sigmoid().numpy())
 
 
 @cache

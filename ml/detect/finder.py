@@ -6,19 +6,21 @@ saliency has the first word, and the network's boxes of its parts are left out.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torchvision.ops import nms
 
-from ml.detect.networks import ObjectNet, ObjectNetShape, decoded
+from ml.detect.networks import decoded, load_network
 from ml.detect.saliency import SaliencyDetector
 from ml.detect.suppression import OVERLAP, suppress, without_parts
+from ml.detect.tightening import tightened
 from ml.types import Box, Detection, Photo
-from ml.weights import load_weights
 
-__all__ = ["FinderDetector", "load_network"]
+__all__ = ["FinderDetector"]
 
 SIDE = 192  # pixels of the photo's longer side, as the network sees it
 LEAST = 0.3  # score of a detection
@@ -36,7 +38,9 @@ class FinderDetector:
 
     def detect(self, photo: Photo) -> list[Detection]:
         """Best first; no two overlap by an IoU above 0.5; empty where nothing is found."""
-        found = self._proposals(photo)
+        found = self._proposals(photo)[:MOST]
+        boxes = tightened(photo, [one.box for one in found])
+        found = [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]
         if _has_even_border(photo.pixels):
             found += [Detection(one.box, max(SURE, one.score)) for one in self._saliency.detect(photo)]
         return without_parts(suppress(found))[:MOST]
@@ -63,15 +67,6 @@ def _has_even_border(pixels: npt.NDArray[np.uint8]) -> bool:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.float32)
     away = np.abs(border - np.median(border, axis=0)).max(axis=1)
     return bool(np.quantile(away, 0.9) <= EVEN)
-
-
-def load_network(name: str) -> ObjectNet:
-    """A network that ships with the project, ready to answer. Raises WeightsMissing."""
-    tensors, facts, _ = load_weights(name)
-    shape = facts["shape"]
-    network = ObjectNet(ObjectNetShape(**{**shape, "widths": tuple(shape["widths"])}))
-    network.load_state_dict(tensors)
-    return network.eval()
 
 
 def _fitted(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:

@@ -9,8 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from ml.embed.networks import ResidualBlock
+from ml.weights import load_weights
 
-__all__ = ["ObjectNet", "ObjectNetShape", "decoded"]
+__all__ = ["ObjectNet", "ObjectNetShape", "decoded", "load_network"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +86,12 @@ def decoded(answer: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tens
     reach = answer[:, 1:].flatten(2).clamp(-6, 4).exp().transpose(1, 2) * (8 * stride)
     sign = torch.tensor([-1.0, -1.0, 1.0, 1.0])
     return answer[:, 0].flatten(1), center + sign * reach
+
+
+def load_network(name: str) -> ObjectNet:
+    """A network that ships with the project, ready to answer. Raises WeightsMissing."""
+    tensors, facts, _ = load_weights(name)
+    shape = facts["shape"]
+    network = ObjectNet(ObjectNetShape(**{**shape, "widths": tuple(shape["widths"])}))
+    network.load_state_dict(tensors)
+    return network.eval()
