@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ml.detect.cutting import MARGIN, object_share
 from ml.geometry.boxes import clip, crop_matrix, expand, iou, mask_box
 from ml.geometry.crops import uncrop
+from ml.geometry.pieces import large_pieces
 from ml.types import BoolArray, Box, FloatArray, Photo
 
 __all__ = ["estimate_mask"]
@@ -68,7 +69,7 @@ def _cut(picture: npt.NDArray[np.uint8], box: Box) -> BoolArray | None:
     if 1 - inside.mean() < LEAST_BACKGROUND:
         return None
     cut = _grabbed(picture, np.where(inside, cv2.GC_PR_FGD, cv2.GC_BGD), ROUNDS)
-    return None if cut is None else _plausible(_largest(cut), box, AGREEMENT)
+    return None if cut is None else _plausible(large_pieces(cut), box, AGREEMENT)
 
 
 def _learned(picture: npt.NDArray[np.uint8], box: Box, share: FloatArray) -> BoolArray | None:
@@ -108,14 +109,3 @@ def _plausible(cut: BoolArray, box: Box, agreement: float) -> BoolArray | None:
     if found is None or iou(found, box) < agreement:
         return None
     return cut if FILL[0] <= cut[_inside(cut, box)].mean() <= FILL[1] else None
-
-
-def _largest(mask: BoolArray) -> BoolArray:
-    """The pieces that are not specks: at least a tenth of the largest."""
-    count, numbers, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count < 2:
-        return mask
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0
-    kept: BoolArray = (areas >= 0.1 * areas.max())[numbers] & mask
-    return kept
