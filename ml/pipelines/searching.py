@@ -148,6 +148,8 @@ class Searcher:
         tell("looking")
         with _timed(clock, "looking"):
             infos, features = self._look(queries, tau, live, clock)
+        if any(info.box_source != "shopper" for info in infos):
+            tau = min(tau, self.config.found_tau)
         tell("matching")
         with _timed(clock, "matching"):
             used = [index for index, info in enumerate(infos) if info.is_used]
@@ -220,6 +222,7 @@ class Searcher:
         weight = self.config.known_weight
         if len(detections) < 2 or weight <= 0 or not any(mask.any() for mask in live):
             return detections
+        tau = min(tau, self.config.found_tau)
         size = self._embedder.info.input_size
         crops = [crop_photo(photo, found.box, size) for found in detections]
         vectors = self._adapter.adapt(self._embedder.embed(crops).vectors)

@@ -22,6 +22,8 @@ class SearchConfig:
     expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
     known_weight   of an object's best calibrated view beside the detector's score, where a photo shows
                    several and none was chosen; 0 switches it off
+    found_tau      factor aspects may differ by, at least, where a photo's box was found and not given: its edges are
+                   a little off
     second_view    re-ranked score within which another viewpoint is a close second
     very_likely    calibrated score from which a match is called very likely
     likely         ... likely; between 0 and this it has a similar shape; below 0 it is weak
@@ -35,6 +37,7 @@ class SearchConfig:
     expansion: int = 10
     expansion_weight: float = 0.4
     known_weight: float = 0.5
+    found_tau: float = 0.75
     second_view: float = 0.03
     very_likely: float = 0.5
     likely: float = 0.2

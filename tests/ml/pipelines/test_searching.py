@@ -20,7 +20,7 @@ from ml.render.views import load_views
 from ml.search.config import SearchConfig
 from ml.search.generation import open_generation
 from ml.search.ranking import LACKING
-from ml.types import Box, Photo
+from ml.types import Box, Detection, Photo
 
 QUICK = CalibrationSource(patches=400, absent_patches=200)
 
@@ -209,6 +209,29 @@ def test_without_a_box_the_object_is_found(searcher, onboarded):
     plain = Photo(np.full((50, 60, 3), 90, np.uint8))
     info = searcher.search([PhotoQuery(plain)]).queries[0]
     assert (info.box_source, info.box) == ("whole", Box(0, 0, 60, 50))
+
+
+def test_the_edges_of_a_found_box_may_be_off_and_those_of_a_given_one_less(searcher, onboarded, monkeypatch):
+    photo, box = photo_of(onboarded["sofa"], 14)
+    taller = Box(box.x0, box.y0 - 0.2 * box.height, box.x1, box.y1)
+
+    class Off:
+        def detect(self, _):
+            return [Detection(taller, 0.9)]
+
+    monkeypatch.setattr(searcher, "_detector", Off())
+    found = searcher.search([PhotoQuery(photo)], tau=0.95)
+    given = searcher.search([PhotoQuery(photo, box)], tau=0.95)
+    assert (found.tau_used, given.tau_used) == (searcher.config.found_tau, 0.95)
+    row_of = {searcher.library.view_id(row): row for row in range(len(searcher.library))}
+    aspects = open_generation(searcher.library.generations[0].folder).aspects
+    for answer, searched in ((found, taller), (given, box)):
+        rows = [row_of[match.view_id] for match in answer.matches]
+        off = np.exp(-np.abs(np.log(aspects[rows] / searched.aspect)))
+        assert off.min() >= answer.tau_used
+    assert found.matches[0].model_id == given.matches[0].model_id
+    wider = searcher.search([PhotoQuery(photo)], tau=0.5)
+    assert wider.tau_used == 0.5, "what was asked for stays, where it lets more in"
 
 
 @pytest.mark.parametrize(
