@@ -15,9 +15,10 @@ from catalog.models.leased import Leased
 from catalog.models.operations import ApiToken, DeadLetter, WorkerHeartbeat
 from catalog.models.product import Catalog, Product
 from catalog.models.review import Comparison, ComparisonCase, Correction, CutOff, ReviewLock, Verdict
-from catalog.models.search import Photo, Search, SearchPhoto, SearchResult
+from catalog.models.search import DEFAULT_TAU, Photo, Search, SearchPhoto, SearchResult
 
 __all__ = [
+    "DEFAULT_TAU",
     "ActiveGeneration",
     "ApiToken",
     "Asset",

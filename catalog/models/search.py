@@ -12,7 +12,9 @@ from catalog.models.index import IndexGeneration
 from catalog.models.leased import Leased
 from catalog.models.product import Product
 
-__all__ = ["Photo", "Search", "SearchPhoto", "SearchResult"]
+__all__ = ["DEFAULT_TAU", "Photo", "Search", "SearchPhoto", "SearchResult"]
+
+DEFAULT_TAU = 0.8  # factor two aspects may differ by: a box drawn by hand is off by a tenth of its sides
 
 
 class Photo(models.Model):
@@ -69,7 +71,7 @@ class Search(Leased):
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
-    tau = models.FloatField("aspect tolerance", default=0.9)
+    tau = models.FloatField("aspect tolerance", default=DEFAULT_TAU)
     words = models.CharField(max_length=200, blank=True, help_text="Said with the photo, as typed.")
     words_used = models.JSONField(default=list, blank=True, help_text="Of them, what products were found by.")
     colors = models.JSONField(default=list, blank=True, help_text="Shares of the basic colors in the box.")

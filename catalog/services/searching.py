@@ -27,7 +27,16 @@ from catalog.errors import (
     NotPossible,
     ShapelensError,
 )
-from catalog.models import Asset, IndexGeneration, Photo, Product, Search, SearchPhoto, SearchResult
+from catalog.models import (
+    DEFAULT_TAU,
+    Asset,
+    IndexGeneration,
+    Photo,
+    Product,
+    Search,
+    SearchPhoto,
+    SearchResult,
+)
 from catalog.saying import FAILURES
 from catalog.services import callbacks, finding, indexing, leases, photos, tuning
 
@@ -237,8 +246,8 @@ def cancel_search(search: Search) -> bool:
 def _check_tau(tau: float) -> None:
     if not 0 < tau <= 1:
         raise NotPossible(
-            gettext("tau %(tau)s is outside (0, 1]; 0.9 is the default, less lets more shapes through")
-            % {"tau": f"{tau:g}"}
+            gettext("tau %(tau)s is outside (0, 1]; %(usual)s is the default, less lets more shapes through")
+            % {"tau": f"{tau:g}", "usual": DEFAULT_TAU}
         )
 
 

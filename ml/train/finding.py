@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
-from ml.detect.networks import ObjectNet, ObjectNetShape, decoded, load_network
+from ml.detect.networks import ObjectNet, ObjectNetShape, decoded
 from ml.errors import ShapelensError
 from ml.train.loop import computes_in_bfloat16
 from ml.train.pairs import open_pairs
@@ -24,7 +24,7 @@ from ml.weights import save_weights
 
 __all__ = ["finder_loss", "main", "mask_loss", "targets"]
 
-FINDER_SIDE, MASK_SIDE = 192, 128  # pixels of the pictures they are trained on
+FINDER_SIDE, MASK_SIDE = 160, 128  # pixels of the pictures they are trained on
 _CORE = 0.3  # of a box's sides: cells in there answer for it
 _MANY = 1000  # steps between checkpoints
 
@@ -49,11 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything")
     parser.add_argument("--furniture", type=Path, help="photos with an even background, to cut from")
     parser.add_argument("--what", choices=("boxes", "mask"), required=True)
-    parser.add_argument(
-        "--start-from",
-        metavar="NAME",
-        help="go on from shipped weights (finder, mask) instead of random ones",
-    )
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--rate", type=float, default=2e-3)
@@ -75,10 +70,7 @@ def _train(options: argparse.Namespace) -> None:
     is_mask = options.what == "mask"
     shape = ObjectNetShape(stride=2, decoder=32, outputs=1) if is_mask else ObjectNetShape()
     torch.manual_seed(options.seed)
-    network = ObjectNet(shape)
-    if options.start_from:
-        network.load_state_dict(load_network(options.start_from).state_dict())
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = ObjectNet(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = torch.optim.swa_utils.AveragedModel(
         network,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.997),  # type: ignore[no-untyped-call]

@@ -132,8 +132,8 @@ class SceneComposer:
         self._composer = Composer(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8), seed)
 
     def scenes(self, n: int, side: int, *, is_close: bool = False) -> Scene:
-        """n scenes of side x side pixels. is_close: the first object's box is about the middle 1 / 1.4 of the
-        picture, as a box and what is around it, off as a finder's boxes are."""
+        """n scenes of side x side pixels. is_close: the first object's box is about the middle
+        1 / 1.3 of the picture, as a shopper's box and what is around it."""
         picture = self._ground(n, side)
         count = torch.from_numpy(1 + self._rng.choice(OBJECTS, n, p=_COUNTS))
         masks = torch.zeros(n, OBJECTS, side, side)
@@ -160,9 +160,9 @@ class SceneComposer:
         source, aspect = self._sources(n)
         aspect = aspect * torch.exp(self._uniform(n, -0.1, 0.1))
         if is_close:
-            width = height = 1 / 1.4 * torch.exp(self._uniform(n, -0.3, 0.2))
-            height = height * torch.exp(self._uniform(n, -0.2, 0.2))
-            center = self._uniform(2 * n, -0.2, 0.2).view(n, 2)
+            width = height = 1 / 1.3 * torch.exp(self._uniform(n, -0.12, 0.08))
+            height = height * torch.exp(self._uniform(n, -0.12, 0.12))
+            center = self._uniform(2 * n, -0.06, 0.06).view(n, 2)
         else:
             longest = torch.exp(self._uniform(n, np.log(0.2), np.log(0.95)))
             longest = torch.where(

@@ -15,7 +15,7 @@ from ninja.files import UploadedFile
 
 from catalog import selectors
 from catalog.errors import BadBox, BadPhoto
-from catalog.models import Callback, Search
+from catalog.models import DEFAULT_TAU, Callback, Search
 from catalog.services import searching, sharing, tokens
 from catalog.services.photos import SentPhoto
 from catalog.services.searching import Asked
@@ -56,7 +56,7 @@ def submit(
     sample: Form[str] = "",
     box: Form[list[str]] = [],  # noqa: B006
     turn: Form[list[str]] = [],  # noqa: B006
-    tau: Form[float] = 0.9,
+    tau: Form[float] = DEFAULT_TAU,
     words: Annotated[str, Form(max_length=200)] = "",
     callback_url: Form[str] = "",
     idempotency_key: Annotated[str, Header(alias="Idempotency-Key", max_length=200)] = "",

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from catalog import selectors, shopping
 from catalog.errors import ShapelensError
-from catalog.models import Product, Search
+from catalog.models import DEFAULT_TAU, Product, Search
 from catalog.services import searching, sharing
 from catalog.services.searching import Asked
 from catalog.shopping import Wish
@@ -39,7 +39,7 @@ def index(request: HttpRequest) -> HttpResponse:
             sent = [uploads.read_photo(file) for file in request.FILES.getlist("photo")]
             if sent:
                 words = request.POST.get("words", "")[:200]
-                return redirect(searching.request_search(sent, [Asked()], tau=0.9, words=words))
+                return redirect(searching.request_search(sent, [Asked()], tau=DEFAULT_TAU, words=words))
             problem = gettext("Choose a photo first.")
         except ShapelensError as error:
             problem = str(error)

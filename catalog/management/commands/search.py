@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from catalog import engine, media
 from catalog.errors import ShapelensError
-from catalog.models import Product
+from catalog.models import DEFAULT_TAU, Product
 from catalog.services import indexing, searching
 from catalog.services.photos import check_box
 
@@ -33,13 +33,13 @@ class Command(BaseCommand):
             metavar="DEGREES",
             help="how far around the thing each photo was taken from, since the first; one a photo, in order",
         )
-        parser.add_argument("--tau", type=float, default=0.9, help="aspect tolerance in (0, 1]")
+        parser.add_argument("--tau", type=float, default=DEFAULT_TAU, help="aspect tolerance in (0, 1]")
         parser.add_argument("--top", type=int, default=10)
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 0 < options["tau"] <= 1:
-            raise CommandError(f"--tau {options['tau']} is outside (0, 1]; 0.9 is the default")
+            raise CommandError(f"--tau {options['tau']} is outside (0, 1]; {DEFAULT_TAU} is the default")
         if len(options["turn"]) > len(options["photos"]):
             raise CommandError(
                 f"{len(options['turn'])} turns for {len(options['photos'])} photos; give one a photo"
