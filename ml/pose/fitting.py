@@ -40,12 +40,7 @@ _SIDE = 112  # pixels, longer side of the compared outlines
 
 
 Stand = tuple[float, float, float, float]  # azimuth, elevation, roll, log of focal length over the usual one
-_UNITS = (
-    1.0,
-    1.0,
-    1.0,
-    4.0,
-)  # of a step and of the reach: 5 degrees go with a focal length 1.4 times as long
+_UNITS = (1.0, 1.0, 1.0, 4.0)  # of steps and reach: 5 degrees go with a focal length 1.4 times as long
 
 
 class Placed(Protocol):
