@@ -58,9 +58,12 @@ def test_a_crop_is_embedded_alike_whatever_comes_with_it(embedder: Embedder) -> 
     count = 70 if embedder.info.name in OWN else 18  # more than a batch
     crops = _crops(embedder, count)
     together = embedder.embed(crops).vectors
+    # with tiles (AMX) a batch of another size is rounded elsewhere: ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 brings 1e-7
+    has_tiles = embedder.info.name not in OWN and torch.cpu.get_capabilities().get("amx_bf16")
+    most = 2**-7 if has_tiles else 5e-4  # two roundings of bfloat16: cosines differ by 3e-5
     for number in (0, count // 2, count - 1):
         alone = embedder.embed([crops[number]]).vectors[0]
-        assert np.linalg.norm(together[number] - alone) < 5e-4
+        assert np.linalg.norm(together[number] - alone) < most
 
 
 def test_different_crops_differ_and_the_same_do_not(embedder: Embedder) -> None:
