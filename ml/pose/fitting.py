@@ -194,7 +194,7 @@ def _refined(
 ) -> tuple[Stand, float]:
     """Azimuth, elevation, roll and zoom near `start` whose outline agrees best, and the IoU. The photo counts as
     turned in its plane, or taken from nearer or farther than usual (zooms: it doesn't tell), only where that says
-    clearly more than without."""
+    clearly more than without. The zoom is looked for last and alone: with the angles again it took as long as they."""
     until = time.monotonic() + limits.seconds
     first: Stand = (start.azimuth, start.elevation, 0.0, 0.0)
 
@@ -206,7 +206,7 @@ def _refined(
     if better >= overlap + ROLL_GAIN:
         best, overlap = turned, better
     if zooms:
-        nearer, better = _climbed(agreement, best, first, (3, 0, 1), limits, until)
+        nearer, better = _climbed(agreement, best, first, (3,), limits, until)
         if better >= overlap + FOCAL_GAIN:
             best, overlap = nearer, better
     return best, overlap
