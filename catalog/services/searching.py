@@ -357,13 +357,10 @@ def _answer(search: Search, lease: leases.Lease) -> None:
     except GenerationCorrupt as error:
         indexing.step_back(indexing.active_generation(), str(error))
         generation, hashes, answer = _matched(search, lease, queries)
-    boxes = [info.box.as_tuple() for info in answer.queries]
     # the first photo last: its outline is then at hand for its colors
-    outlines = [
-        engine.outline_in_photo(query.photo, box)
-        for query, box in zip(reversed(queries), reversed(boxes), strict=True)
-    ][::-1]
-    colors = engine.colors_of_photo(queries[0].photo, boxes[0])
+    for row, query, info in reversed(list(zip(rows, queries, answer.queries, strict=True))):
+        row.outline = engine.outline_in_photo(query.photo, info.box.as_tuple())
+    colors = engine.colors_of_photo(queries[0].photo, answer.queries[0].box.as_tuple())
     directories = {
         match.model_id: storage.asset_directory(hashes[match.model_id]) for match in answer.matches
     }
@@ -372,8 +369,6 @@ def _answer(search: Search, lease: leases.Lease) -> None:
         model: finding.color_likeness(colors, engine.colors_of_model(folder))
         for model, folder in directories.items()
     }
-    for row, outline in zip(rows, outlines, strict=True):
-        row.outline = outline
     _save(search, lease, generation, rows, answer, colors, likeness)
     log.info("search %s: %d products by index %s", search.uuid, len(answer.matches), generation.pk)
 

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Protocol
@@ -198,6 +199,7 @@ def _refined(
     until = time.monotonic() + limits.seconds
     first: Stand = (start.azimuth, start.elevation, 0.0, 0.0)
 
+    @cache  # a climb comes back to where it was, and each begins where another has been
     def agreement(stand: Stand) -> float:
         return region.iou(scene, placed(View(stand[0], stand[1]), stand[2], stand[3]))
 
