@@ -16,7 +16,7 @@ from catalog import quality, selectors
 from catalog.admin.base import ReadOnlyAdmin
 from catalog.admin.pictures import state_badge
 from catalog.errors import ShapelensError
-from catalog.models import ActiveGeneration, Asset, Comparison, ComparisonCase, IndexGeneration
+from catalog.models import DEFAULT_TAU, ActiveGeneration, Asset, Comparison, ComparisonCase, IndexGeneration
 from catalog.services import comparing
 
 __all__ = ["ComparisonAdmin"]
@@ -33,7 +33,7 @@ class _Form(forms.Form):
     )
     tau_a = forms.FloatField(
         label="aspect tolerance, before",
-        initial=0.9,
+        initial=DEFAULT_TAU,
         min_value=0.01,
         max_value=1,
         widget=UnfoldAdminDecimalFieldWidget,
@@ -43,7 +43,7 @@ class _Form(forms.Form):
     )
     tau_b = forms.FloatField(
         label="aspect tolerance, after",
-        initial=0.9,
+        initial=DEFAULT_TAU,
         min_value=0.01,
         max_value=1,
         widget=UnfoldAdminDecimalFieldWidget,

@@ -8,7 +8,7 @@ from django.db import models
 from catalog.models.index import IndexGeneration
 from catalog.models.leased import Leased
 from catalog.models.product import Catalog, Product
-from catalog.models.search import Search
+from catalog.models.search import DEFAULT_TAU, Search
 
 __all__ = ["Comparison", "ComparisonCase", "Correction", "CutOff", "ReviewLock", "Verdict"]
 
@@ -113,8 +113,8 @@ class Comparison(Leased):
 
     generation_a = models.ForeignKey(IndexGeneration, on_delete=models.CASCADE, related_name="+")
     generation_b = models.ForeignKey(IndexGeneration, on_delete=models.CASCADE, related_name="+")
-    tau_a = models.FloatField(default=0.9)
-    tau_b = models.FloatField(default=0.9)
+    tau_a = models.FloatField(default=DEFAULT_TAU)
+    tau_b = models.FloatField(default=DEFAULT_TAU)
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED, db_index=True)
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
