@@ -22,7 +22,8 @@ from catalog.models import Search
 
 __all__ = ["Command"]
 
-_POLL_SECONDS = 0.05
+# seconds between two polls, growing as the page's do (frontend/src/api/client.ts)
+_FIRST_WAIT, _LONGEST_WAIT, _SLOWER = 0.15, 1.0, 1.3
 _PATIENCE = 120.0  # seconds until an answer counts as lost
 
 
@@ -160,12 +161,14 @@ def _search(session: Any, url: str, photo: str, tally: Tally) -> None:
             tally.add("busy", 0.0)
             return
         address = url + sent.json()["api_url"]
+        wait = _FIRST_WAIT
         while time.monotonic() - start < _PATIENCE:
             search = session.get(address, timeout=60).json()
             if search["state"] in {"done", "failed", "cancelled"}:
                 tally.add(search["state"], time.monotonic() - start)
                 return
-            time.sleep(_POLL_SECONDS)
+            time.sleep(wait)
+            wait = min(_LONGEST_WAIT, wait * _SLOWER)
         tally.add("lost", 0.0)
     except (requests.RequestException, KeyError, ValueError) as error:
         tally.add(type(error).__name__, 0.0)
