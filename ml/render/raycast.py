@@ -133,6 +133,18 @@ class RayScene:
         blocked: BoolArray = found >= 0
         return blocked
 
+    def distances(
+        self, origins: npt.NDArray[np.float32], directions: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """(n,) along directions (n, 3) from points (n, 3), model frame, in lengths of the direction, to what is
+        met first, cut-out texels too; infinite where nothing is."""
+        run = self._run(
+            np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32)
+        )
+        found = np.full(len(origins), np.inf, np.float32)
+        found[run.ray] = run.depth
+        return found
+
     def visible_box(self, camera: Camera) -> Box | None:
         """Tight box of the projected model; None where a part is behind the camera."""
         if not in_front(camera, self.points).all():

@@ -12,24 +12,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.embed.viewnet import networks_of
 from ml.errors import ShapelensError
-from ml.pipelines.progress import Progress as Tell
 from ml.train import finding, joining
 from ml.train.joining import write_joined
 from ml.train.loop import Data, Recipe, Step, Training
-from ml.train.models import library_specs
+from ml.train.models import DEFAULT_LIBRARIES, library_specs
 from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, load_photos
 from ml.train.plots import draw_history
+from ml.train.telling import progress_bar, told
 from ml.weights import load_weights
 
 __all__ = ["main"]
 
-DEFAULT_LIBRARIES = Path("/usr/share/sweethome3d/furniture")  # Debian's sweethome3d-furniture
 _TOLD_EVERY = 100  # steps between two lines of a log without a terminal
 
 
@@ -175,8 +173,8 @@ def _render(options: argparse.Namespace) -> None:
         specs, left_out = library_specs(libraries, options.out / "sources")
         (options.out / "held_out.tsv").write_text("\n".join(left_out) + "\n")
     specs += parametric_specs(options.a_family, 10_000 * options.render_seed)
-    with _bar() as bar:
-        failures = render_pairs(specs, folder, seed=options.render_seed, progress=_told(bar))
+    with progress_bar() as bar:
+        failures = render_pairs(specs, folder, seed=options.render_seed, progress=told(bar))
     for name, reason in failures:
         Console().print(f"left out: {name}: {reason}")
 
@@ -200,7 +198,7 @@ def _data(options: argparse.Namespace) -> Data:
 
 
 def _run(training: Training, minutes: float, stage: str) -> bool:
-    with _bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task(stage, total=training.recipe.steps, completed=training.step)
 
         def tell(step: Step) -> None:
@@ -211,18 +209,3 @@ def _run(training: Training, minutes: float, stage: str) -> bool:
                 bar.console.print(json.dumps(asdict(step)), soft_wrap=True)
 
         return training.run(minutes=minutes, save_every=5, tell=tell)
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    )
-
-
-def _told(bar: Progress) -> Tell:
-    task = bar.add_task("rendering", total=None)
-
-    def tell(stage: str, done: int, total: int) -> None:
-        bar.update(task, description=stage, completed=done, total=total)
-
-    return tell

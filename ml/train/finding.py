@@ -15,17 +15,21 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
-from ml.detect.networks import ObjectNet, ObjectNetShape, decoded
+from ml.detect.networks import ObjectNet, ObjectNetShape, decoded, load_network
 from ml.errors import ShapelensError
+from ml.train.interiors import Interiors, open_interiors, render_interiors
 from ml.train.loop import computes_in_bfloat16
-from ml.train.pairs import open_pairs
+from ml.train.models import DEFAULT_LIBRARIES, library_specs
+from ml.train.pairs import open_pairs, parametric_specs
 from ml.train.scenes import Scene, SceneComposer, load_colors, load_cutouts
+from ml.train.telling import progress_bar, told
 from ml.weights import save_weights
 
 __all__ = ["finder_loss", "main", "mask_loss", "targets"]
 
 FINDER_SIDE, MASK_SIDE = 160, 128  # pixels of the pictures they are trained on
 _CORE = 0.3  # of a box's sides: cells in there answer for it
+_A_FAMILY, _FAMILY_SEED = 20, 50_000  # random models of each parametric family in the rooms
 _MANY = 1000  # steps between checkpoints
 
 
@@ -48,6 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and weights")
     parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything")
     parser.add_argument("--furniture", type=Path, help="photos with an even background, to cut from")
+    parser.add_argument(
+        "--interiors", type=int, default=0, help="rooms to furnish and ray-cast; 4096: 0.6 GB"
+    )
+    parser.add_argument(
+        "--libraries", type=Path, nargs="*", help="Sweet Home 3D .sh3f files to furnish them from"
+    )
+    parser.add_argument("--start-from", metavar="NAME", help="go on from shipped weights: finder or mask")
     parser.add_argument("--what", choices=("boxes", "mask"), required=True)
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--batch", type=int, default=24)
@@ -71,6 +82,8 @@ def _train(options: argparse.Namespace) -> None:
     shape = ObjectNetShape(stride=2, decoder=32, outputs=1) if is_mask else ObjectNetShape()
     torch.manual_seed(options.seed)
     network = ObjectNet(shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if options.start_from:
+        network.load_state_dict(load_network(options.start_from).state_dict())
     averaged = torch.optim.swa_utils.AveragedModel(
         network,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.997),  # type: ignore[no-untyped-call]
@@ -93,6 +106,7 @@ def _train(options: argparse.Namespace) -> None:
         load_cutouts(options.furniture, options.out / "cutouts.npz") if options.furniture else None,
         load_colors(options.backgrounds, options.out / "backgrounds.npy"),
         options.seed + first,
+        _interiors(options),
     )
     is_halved = computes_in_bfloat16()
     start, mean = time.perf_counter(), math.nan
@@ -120,6 +134,25 @@ def _train(options: argparse.Namespace) -> None:
             )
             facts = {"shape": asdict(shape), "steps": step + 1, "seed": options.seed}
             save_weights(options.out / f"{options.what}.safetensors", averaged.module.state_dict(), facts)
+
+
+def _interiors(options: argparse.Namespace) -> Interiors | None:
+    """Furnished with what viewnet may be trained on: the library kept back is not in them."""
+    if not options.interiors:
+        return None
+    libraries = sorted(DEFAULT_LIBRARIES.glob("*.sh3f")) if options.libraries is None else options.libraries
+    specs = library_specs(libraries, options.out / "sources")[0] if libraries else []
+    specs += parametric_specs(_A_FAMILY, _FAMILY_SEED)
+    with progress_bar() as bar:
+        render_interiors(
+            specs,
+            load_colors(options.backgrounds, options.out / "backgrounds.npy"),
+            options.out / "rooms",
+            count=options.interiors,
+            seed=options.seed,
+            tell=told(bar),
+        )
+    return open_interiors(options.out / "rooms")
 
 
 def targets(scene: Scene, stride: int) -> Target:

@@ -10,8 +10,9 @@ from ml.mesh.sources import content_hash, open_source
 from ml.train.pairs import ModelSpec
 from ml.types import ModelFile
 
-__all__ = ["HELD_OUT_LIBRARY", "family_name", "held_out", "library_specs"]
+__all__ = ["DEFAULT_LIBRARIES", "HELD_OUT_LIBRARY", "family_name", "held_out", "library_specs"]
 
+DEFAULT_LIBRARIES = Path("/usr/share/sweethome3d/furniture")  # Debian's sweethome3d-furniture
 HELD_OUT_LIBRARY = "KatorLegaz"
 """Never trained on, so that its products say how well unseen ones are found."""
 

@@ -1,7 +1,8 @@
 """Photos of several things that were never taken, with every box and mask known: what a finder learns from.
 
 Objects are our models under random light and color, and real furniture cut from photos with an even
-background; they are pasted on photos, plain grounds and drawn rooms, one over another.
+background; they are pasted on photos, plain grounds and drawn rooms, one over another. Half of the scenes are rooms
+that were furnished and ray-cast (`ml.train.interiors`), where there are any.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from ml.errors import BadSource
+from ml.train.interiors import Interiors
 from ml.train.pairs import SIDE, PairSet
 from ml.train.photos import kept_back
 from ml.train.relighting import Composer
 
 __all__ = ["Cutouts", "Scene", "SceneComposer", "load_colors", "load_cutouts"]
 
-OBJECTS = 4  # in a scene, at most
+OBJECTS = 8  # in a scene, at most
+PASTED = 4  # of them in a composite
 _EVEN = 12.0  # levels the border of a photo may stray by to count as an even background
 _OTHER = 14.0  # levels of Lab from the border's color from which a pixel is the object's
 _FILL = (0.15, 0.9)  # of its box, by an object that was cut cleanly
-_COUNTS = (0.45, 0.3, 0.15, 0.1)  # of scenes with one, two, three and four objects
+_COUNTS = (0.45, 0.3, 0.15, 0.1)  # of composites with one, two, three and four objects
+_AROUND = 1.3  # a close scene's picture, in sides of its first object's box
+_CLOSE = 0.22  # of a room's picture: the least longer side of an object looked at closely
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,9 +127,15 @@ class SceneComposer:
     """Draws scenes. backgrounds: (b, s, s, 3) uint8 RGB photos."""
 
     def __init__(
-        self, pairs: PairSet, cutouts: Cutouts | None, backgrounds: npt.NDArray[np.uint8], seed: int
+        self,
+        pairs: PairSet,
+        cutouts: Cutouts | None,
+        backgrounds: npt.NDArray[np.uint8],
+        seed: int,
+        interiors: Interiors | None = None,
     ) -> None:
         self._pairs = pairs
+        self._interiors = interiors
         self._cutouts = cutouts
         self._backgrounds = backgrounds
         self._rng = np.random.default_rng(seed)
@@ -132,12 +143,31 @@ class SceneComposer:
         self._composer = Composer(torch.zeros(1, SIDE, SIDE, dtype=torch.uint8), seed)
 
     def scenes(self, n: int, side: int, *, is_close: bool = False) -> Scene:
-        """n scenes of side x side pixels. is_close: the first object's box is about the middle
+        """n scenes of side x side pixels, k = OBJECTS. is_close: the first object's box is about the middle
         1 / 1.3 of the picture, as a shopper's box and what is around it."""
+        rooms = 0 if self._interiors is None else n // 2
+        scene = self._composites(n - rooms, side, is_close=is_close)
+        if rooms:
+            other = self._rooms(rooms, side, is_close=is_close)
+            scene = Scene(
+                torch.cat([scene.pictures, other.pictures]),
+                torch.cat([scene.masks, other.masks]),
+                torch.cat([scene.boxes, other.boxes]),
+                torch.cat([scene.is_there, other.is_there]),
+            )
+        order = torch.randperm(n, generator=self._random)
+        return Scene(
+            self._camera(scene.pictures[order]),
+            scene.masks[order],
+            scene.boxes[order],
+            scene.is_there[order],
+        )
+
+    def _composites(self, n: int, side: int, *, is_close: bool) -> Scene:
         picture = self._ground(n, side)
-        count = torch.from_numpy(1 + self._rng.choice(OBJECTS, n, p=_COUNTS))
+        count = torch.from_numpy(1 + self._rng.choice(PASTED, n, p=_COUNTS))
         masks = torch.zeros(n, OBJECTS, side, side)
-        order = range(OBJECTS)  # the first is painted first, and may be covered by the others
+        order = range(PASTED)  # the first is painted first, and may be covered by the others
         whole = torch.zeros(n, OBJECTS)
         for place in order:
             layer = self._layer(n, side, is_close and place == 0, int(place))
@@ -148,10 +178,50 @@ class SceneComposer:
             masks *= 1 - alpha
             masks[:, place] = alpha[:, 0]
             whole[:, place] = alpha.sum(dim=(1, 2, 3))
-        is_there = (masks.sum(dim=(2, 3)) > 0.4 * whole) & (whole > 0)
-        boxes = _boxes(masks > 0.5)
-        is_there &= (boxes[..., 2:] - boxes[..., :2]).amin(dim=2) >= side / 16
-        return Scene(self._camera(picture), masks, boxes, is_there)
+        return _seen(picture, masks, whole)
+
+    # ---- rooms --------------------------------------------------------------------------------
+
+    def _rooms(self, n: int, side: int, *, is_close: bool) -> Scene:
+        """Windows of rooms, mirrored at times; is_close: about one of their objects, which then is the first."""
+        assert self._interiors is not None
+        at = np.sort(self._rng.integers(len(self._interiors.objects), size=n))
+        picture = torch.from_numpy(self._interiors.pictures[at]).permute(0, 3, 1, 2).float() / 255
+        objects = torch.from_numpy(self._interiors.objects[at])
+        masks = (objects[:, None] == torch.arange(1, OBJECTS + 1).view(1, OBJECTS, 1, 1)).float()
+        if is_close:
+            masks = self._first_chosen(masks)
+            scale, center = self._close_window(_boxes(masks[:, :1] > 0.5)[:, 0] / objects.shape[-1] * 2 - 1)
+        else:
+            zoom = self._uniform(n, 0.6, 1.0)
+            scale = zoom[:, None].expand(n, 2)
+            center = self._uniform(2 * n, -1, 1).view(n, 2) * (1 - zoom)[:, None]
+        theta = torch.zeros(n, 2, 3)
+        theta[:, 0, 0] = scale[:, 0] * torch.where(self._uniform(n, 0, 1) < 0.5, -1.0, 1.0)
+        theta[:, 1, 1] = scale[:, 1]
+        theta[:, :, 2] = center
+        grid = functional.affine_grid(theta, [n, 1, side, side], align_corners=False)
+        shown = functional.grid_sample(picture, grid, padding_mode="border", align_corners=False)
+        seen = functional.grid_sample(masks, grid, align_corners=False)
+        larger = (side / objects.shape[-1]) ** 2 / scale.prod(dim=1, keepdim=True)
+        return _seen(shown, seen, masks.sum(dim=(2, 3)) * larger)
+
+    def _first_chosen(self, masks: Tensor) -> Tensor:
+        """The objects in another order: one that is large enough, if any is, is the first."""
+        sides = (_boxes(masks > 0.5)[..., 2:] - _boxes(masks > 0.5)[..., :2]).amax(dim=2)
+        liked = (sides >= _CLOSE * masks.shape[-1]) + 0.5 * (sides > 0)
+        order = (liked + 0.4 * torch.rand(liked.shape, generator=self._random)).argsort(
+            dim=1, descending=True
+        )
+        return masks.gather(1, order[..., None, None].expand_as(masks))
+
+    def _close_window(self, box: Tensor) -> tuple[Tensor, Tensor]:
+        """Half sides and centers (n, 2) of the pictures about boxes (n, 4), all in [-1, 1]; boxes are a little off."""
+        n = len(box)
+        half = (box[:, 2:] - box[:, :2]) / 2
+        off = torch.exp(self._uniform(2 * n, -0.1, 0.14).view(n, 2))
+        center = (box[:, 2:] + box[:, :2]) / 2 + self._uniform(2 * n, -0.06, 0.06).view(n, 2) * 2 * half
+        return (half * _AROUND * off).clamp(min=0.02), center
 
     # ---- objects ------------------------------------------------------------------------------
 
@@ -160,7 +230,7 @@ class SceneComposer:
         source, aspect = self._sources(n)
         aspect = aspect * torch.exp(self._uniform(n, -0.1, 0.1))
         if is_close:
-            width = height = 1 / 1.3 * torch.exp(self._uniform(n, -0.12, 0.08))
+            width = height = 1 / _AROUND * torch.exp(self._uniform(n, -0.12, 0.08))
             height = height * torch.exp(self._uniform(n, -0.12, 0.12))
             center = self._uniform(2 * n, -0.06, 0.06).view(n, 2)
         else:
@@ -269,6 +339,14 @@ class SceneComposer:
 
     def _uniform(self, n: int, low: float, high: float) -> Tensor:
         return torch.rand(n, generator=self._random) * (high - low) + low
+
+
+def _seen(picture: Tensor, masks: Tensor, whole: Tensor) -> Scene:
+    """whole (n, k): pixels of each object were nothing before it."""
+    is_there = (masks.sum(dim=(2, 3)) > 0.4 * whole) & (whole > 0)
+    boxes = _boxes(masks > 0.5)
+    is_there &= (boxes[..., 2:] - boxes[..., :2]).amin(dim=2) >= picture.shape[-1] / 16
+    return Scene(picture, masks, boxes, is_there)
 
 
 def _boxes(masks: Tensor) -> Tensor:
