@@ -63,6 +63,8 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 TOP = 96  # products kept of an answer, to be filtered and widened
 POSES = 6  # of them get a fitted pose at once
+CROWD = 2  # searches waiting from which only CROWD_POSES do: the others stand where their box and view say
+CROWD_POSES = 2
 WHYS = 32  # of them say where they agree with the photo: a millisecond each
 
 State = Search.State
@@ -393,10 +395,16 @@ def _matched(
         model_directory=lambda asset: media.asset_files(hashes[asset], "mesh.npz"),
         on_stage=lambda stage: _tell(lease, stage),
         on_matches=lambda early: _save_early(search, lease, generation, early),
-        pose_top=POSES,
+        pose_top=_poses(),
         why_top=WHYS,
     )
     return generation, hashes, answer
+
+
+def _poses() -> int:
+    """Fitting is over half of a search: with others waiting, the products further down go without."""
+    waiting = Search.objects.filter(state=State.QUEUED).count()
+    return POSES if waiting < CROWD else CROWD_POSES
 
 
 def _save_early(

@@ -12,6 +12,7 @@ import pytest
 import requests
 from PIL import Image
 
+from catalog.services.searching import CROWD_POSES, POSES
 from tests.conftest import Site
 
 _JSON = {"Content-Type": "application/json"}
@@ -38,6 +39,13 @@ def test_a_photo_becomes_products_with_a_pose(running: Site, photo: bytes) -> No
     for address in (first["view_url"], first["product"]["thumbnail_url"], search["photo"]["url"]):
         assert _picture(running, address).size[0] > 0
     assert _bytes(running, first["product"]["glb_url"])[:4] == b"glTF"
+
+
+def test_while_others_wait_only_the_first_products_are_fitted(running: Site, photo: bytes) -> None:
+    submitted = [running.post_photo(photo)[1] for _ in range(6)]
+    posed = [sum(row["pose"] is not None for row in running.answer(one)["results"]) for one in submitted]
+    assert min(posed) == CROWD_POSES
+    assert CROWD_POSES < posed[-1] <= POSES  # nobody waited behind it
 
 
 def test_the_shoppers_box_wins_and_another_box_is_another_search(running: Site, photo: bytes) -> None:
