@@ -1,12 +1,15 @@
 """Objects in a photo by our own network, trained on scenes we draw: proposals that know no class.
 
+Of the things found, that is first which the photo seems to be of: a chair rather than its seat, what stands in the
+middle rather than what is cut off beside it (`docs/adr/0015-what-a-photo-is-of.md`).
+
 On an even background, as shops have it, what stands out is the object, and its outline is exact: there
 saliency has the first word, and the network's boxes of its parts are left out.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
 
 import cv2
 import numpy as np
@@ -23,7 +26,11 @@ from ml.types import Box, Detection, Photo
 __all__ = ["FinderDetector"]
 
 SIDE = 192  # pixels of the photo's longer side, as the network sees it
-LEAST = 0.3  # score of a detection
+LEAST = 0.2  # score of a proposal
+LARGE, ASIDE = (
+    2.0,
+    4.0,
+)  # log-odds a photo's thing gains by its share of the sides, loses by its way from the middle
 MOST = 12  # detections returned
 SURE = 0.9  # score of what stands out from an even background
 EVEN = 25.0  # levels nine in ten of the border's pixels may stray by from its median
@@ -40,7 +47,10 @@ class FinderDetector:
         """Best first; no two overlap by an IoU above 0.5; empty where nothing is found."""
         found = self._proposals(photo)[:MOST]
         boxes = tightened(photo, [one.box for one in found])
-        found = [replace(one, box=box) for one, box in zip(found, boxes, strict=True)]
+        found = [
+            Detection(box, _score_as_subject(one.score, box, photo))
+            for one, box in zip(found, boxes, strict=True)
+        ]
         if _has_even_border(photo.pixels):
             found += [Detection(one.box, max(SURE, one.score)) for one in self._saliency.detect(photo)]
         return without_parts(suppress(found))[:MOST]
@@ -61,6 +71,15 @@ class FinderDetector:
             for k in kept
             if (edges[k, 2:] > edges[k, :2]).all()
         ]
+
+
+def _score_as_subject(score: float, box: Box, photo: Photo) -> float:
+    """What a photo is taken of is large and about its middle: a part of it, or what stands behind, is less so."""
+    across = (box.x0 + box.x1) / photo.width - 1
+    down = (box.y0 + box.y1) / photo.height - 1
+    share = math.sqrt(box.area / (photo.width * photo.height))
+    odds = score / max(1 - score, 1e-6) * math.exp(LARGE * share - ASIDE * math.hypot(across, down))
+    return odds / (1 + odds)
 
 
 def _has_even_border(pixels: npt.NDArray[np.uint8]) -> bool:

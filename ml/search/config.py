@@ -36,7 +36,7 @@ class SearchConfig:
     views_mean: int = 3
     expansion: int = 10
     expansion_weight: float = 0.4
-    known_weight: float = 0.5
+    known_weight: float = 0.25
     found_tau: float = 0.75
     second_view: float = 0.03
     very_likely: float = 0.5

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ml.detect.finder import FinderDetector
+from ml.detect.finder import FinderDetector, _score_as_subject
 from ml.geometry.boxes import iou, mask_box
 from ml.geometry.cameras import camera_for_view
 from ml.mesh.parametric.families import random_mesh
@@ -45,6 +45,25 @@ def test_two_things_in_a_room_are_two_boxes(detector: FinderDetector) -> None:
     found = detector.detect(Photo(photo))
     assert all(max(iou(box, one.box) for one in found) > 0.6 for box in boxes)
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+
+
+@pytest.mark.parametrize("families", [("office chair", "cabinet"), ("cabinet", "office chair")])
+def test_first_is_what_the_photo_is_of(detector: FinderDetector, families: tuple[str, str]) -> None:
+    photo = _room(480, 320)
+    _put(photo, families[1], 3, 390, 110, 80)
+    large = _put(photo, families[0], 5, 150, 60, 220)
+    found = detector.detect(Photo(photo))
+    assert iou(large, found[0].box) > 0.6
+
+
+def test_of_two_as_sure_the_larger_and_the_one_in_the_middle_come_first() -> None:
+    photo = Photo(np.zeros((100, 200, 3), np.uint8))
+    middle, small = Box(60, 20, 140, 80), Box(80, 35, 120, 65)
+    assert _score_as_subject(0.5, middle, photo) > _score_as_subject(0.5, small, photo)
+    for aside in (Box(0, 20, 80, 80), Box(60, 40, 140, 100)):
+        assert _score_as_subject(0.5, middle, photo) > _score_as_subject(0.5, aside, photo)
+    assert _score_as_subject(0.99, small, photo) > _score_as_subject(0.3, middle, photo)  # none alone decides
+    assert _score_as_subject(1.0, middle, photo) <= 1.0
 
 
 @pytest.mark.parametrize("size", [(640, 200), (260, 520)])
