@@ -31,7 +31,7 @@ LARGE, ASIDE = (
     2.0,
     4.0,
 )  # log-odds a photo's thing gains by its share of the sides, loses by its way from the middle
-MOST = 12  # detections returned
+MOST = 8  # detections returned: those the photo seems to be of
 SURE = 0.9  # score of what stands out from an even background
 EVEN = 25.0  # levels nine in ten of the border's pixels may stray by from its median
 _STEP = 32  # pixels: the network's coarsest stride
@@ -45,7 +45,9 @@ class FinderDetector:
 
     def detect(self, photo: Photo) -> list[Detection]:
         """Best first; no two overlap by an IoU above 0.5; empty where nothing is found."""
-        found = self._proposals(photo)[:MOST]
+        proposals = self._proposals(photo)
+        proposals.sort(key=lambda one: _score_as_subject(one.score, one.box, photo), reverse=True)
+        found = proposals[:MOST]
         boxes = tightened(photo, [one.box for one in found])
         found = [
             Detection(box, _score_as_subject(one.score, box, photo))
