@@ -32,8 +32,8 @@ SURE = 0.9  # share from which the network's word is not asked again
 def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     """(h, w) the object's pixels, or None where the cut can't be trusted (GrabCut, Rother et al. 2004).
 
-    GrabCut begins with nothing but the box; where what it finds can't be the object, it begins once more with what
-    our network takes for it (`ml.detect.cutting`).
+    GrabCut begins with what our network takes for the object (`ml.detect.cutting`); where what it finds can't be it,
+    it begins once more with nothing but the box.
     The last answer is kept, with its photo, and is read-only.
     Raises BadBox where the box has no part inside the photo.
     """
@@ -51,9 +51,9 @@ def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     sx, sy = width / (x1 - x0), height / (y1 - y0)
     small = Box((inside.x0 - x0) * sx, (inside.y0 - y0) * sy, (inside.x1 - x0) * sx, (inside.y1 - y0) * sy)
     pixels = np.asarray(picture, np.uint8)
-    cut = _cut(pixels, small)
+    cut = _learned(pixels, small, object_share(photo, inside))
     if cut is None:
-        cut = _learned(pixels, small, object_share(photo, inside))
+        cut = _cut(pixels, small)
     if cut is None:
         return None
     whole = np.zeros((photo.height, photo.width), np.bool_)
