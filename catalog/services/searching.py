@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from catalog import engine, jobs, media, storage
+from catalog import engine, jobs, media, operations, storage
 from catalog.errors import (
     BadPhoto,
     Busy,
@@ -254,8 +254,10 @@ def _check_tau(tau: float) -> None:
 
 
 def _check_queue() -> None:
+    """More than can be answered in about half a minute is refused: a shopper who is told comes back, one who isn't leaves."""
     waiting = Search.objects.filter(state=State.QUEUED).count()
-    if waiting >= settings.SHAPELENS_QUEUE_LIMIT:
+    workers = sum("search" in worker.queues for worker in operations.alive_workers())
+    if waiting >= settings.SHAPELENS_QUEUE_LIMIT * max(1, workers):
         raise Busy(gettext("%(n)s searches are waiting; try again in a minute") % {"n": waiting})
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from catalog import jobs
 from catalog.errors import NotPossible
-from catalog.models import DeadLetter, Search
+from catalog.models import DeadLetter, Search, WorkerHeartbeat
 from catalog.services import deadletters, leases, sweeping, tokens
 from tests.conftest import REPOSITORY, Site, settings_for
 from webapp.settings import env
@@ -240,6 +240,23 @@ def test_a_full_queue_says_so_honestly_and_keeps_nothing(
     assert int(answer.headers["Retry-After"]) > 0
     assert "try again" in answer.json()["detail"]
     assert not list(tmp_path.rglob("original"))
+
+
+@pytest.mark.django_db
+def test_as_many_more_may_wait_as_there_are_search_workers(
+    client: Client, settings: Any, photo: bytes, tmp_path: Path
+) -> None:
+    settings.SHAPELENS_DATA, settings.SHAPELENS_QUEUE_LIMIT = tmp_path, 2
+    for name, queues in (("search@a", ["search"]), ("search@b", ["search"]), ("jobs@a", ["import"])):
+        WorkerHeartbeat.objects.create(
+            name=name, queues=queues, started_at=timezone.now(), seen_at=timezone.now()
+        )
+    Search.objects.bulk_create(Search() for _ in range(3))
+    statuses = [
+        client.post("/api/v1/searches", {"photo": SimpleUploadedFile("photo.jpg", photo)}).status_code
+        for _ in range(2)
+    ]
+    assert statuses == [202, 503]
 
 
 @pytest.mark.django_db

@@ -70,6 +70,8 @@ class Env:
                     indexes, and SHAPELENS_DATA is a cache of it; '' keeps them under `data` alone. Credentials are read
                     by boto3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role
     proxies         SHAPELENS_PROXIES: proxies of ours in front that each add an X-Forwarded-For; 0 = none
+    queue_limit     SHAPELENS_QUEUE_LIMIT: searches that may wait for each search worker; beyond it new ones are told to
+                    come back
     search_rate     SHAPELENS_SEARCH_RATE: searches an address may send, e.g. 60/min; '' = any
                     number, as it is outside production
     login_rate      SHAPELENS_LOGIN_RATE: passwords an address may try, e.g. 10/min; '' = any number
@@ -100,6 +102,7 @@ class Env:
     cache_url: str
     media: Media | None
     proxies: int
+    queue_limit: int
     search_rate: str
     login_rate: str
     metrics_token: str
@@ -136,6 +139,7 @@ def read(base: Path) -> Env:
         cache_url=env.str("SHAPELENS_CACHE_URL", default=""),
         media=_media(env.str("SHAPELENS_MEDIA_URL", default="")),
         proxies=env.int("SHAPELENS_PROXIES", default=1 if is_production else 0),
+        queue_limit=env.int("SHAPELENS_QUEUE_LIMIT", default=40),
         search_rate=_rate(
             env.str("SHAPELENS_SEARCH_RATE", default="60/min" if is_production else ""),
             "SHAPELENS_SEARCH_RATE",
