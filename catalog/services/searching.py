@@ -254,7 +254,7 @@ def _check_tau(tau: float) -> None:
 
 
 def _check_queue() -> None:
-    """More than can be answered in about half a minute is refused: a shopper who is told comes back, one who isn't leaves."""
+    """What could not be answered within about half a minute is refused. Raises Busy."""
     waiting = Search.objects.filter(state=State.QUEUED).count()
     workers = sum("search" in worker.queues for worker in operations.alive_workers())
     if waiting >= settings.SHAPELENS_QUEUE_LIMIT * max(1, workers):

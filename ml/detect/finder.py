@@ -27,10 +27,8 @@ __all__ = ["FinderDetector"]
 
 SIDE = 192  # pixels of the photo's longer side, as the network sees it
 LEAST = 0.2  # score of a proposal
-LARGE, ASIDE = (
-    2.0,
-    4.0,
-)  # log-odds a photo's thing gains by its share of the sides, loses by its way from the middle
+LARGE = 2.0  # log-odds that a thing gains by its share of the photo's sides
+ASIDE = 4.0  # and loses by the way of its middle from the photo's; 1 is the edge
 MOST = 8  # detections returned: those the photo seems to be of
 SURE = 0.9  # score of what stands out from an even background
 EVEN = 25.0  # levels nine in ten of the border's pixels may stray by from its median

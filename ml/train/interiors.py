@@ -16,17 +16,17 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from ml.errors import ShapelensError
+from ml.errors import BadSource, ShapelensError
 from ml.geometry.cameras import camera_center, look_at
 from ml.pipelines.progress import Progress
 from ml.render.raycast import GBuffer, RayScene
 from ml.train.pairs import ModelSpec, mesh_of
 from ml.types import BoolArray, Camera
 
-__all__ = ["INTERIOR_SIDE", "Interiors", "open_interiors", "render_interiors"]
+__all__ = ["INTERIOR_SIDE", "MOST_OBJECTS", "Interiors", "open_interiors", "render_interiors"]
 
 INTERIOR_SIDE = 192  # pixels
-MOST = 8  # objects in a room
+MOST_OBJECTS = 8  # in a room
 A_POOL, POOL_ROOMS = 32, 64  # models loaded at a time, and rooms furnished with them
 _FACES = 120_000  # of a model worth loading here
 _HIDDEN = 0.45  # share of an object that must be seen for it to be one
@@ -36,7 +36,6 @@ _TRIES = 12
 _REACH = 0.5  # metres from which a corner is darkened
 
 Vector = npt.NDArray[np.float64]
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +80,7 @@ def render_interiors(
 ) -> None:
     """At least `count` rooms into the folder, in parts of POOL_ROOMS; parts that are there are kept.
 
-    photos: (b, s, s, 3) uint8 RGB, which hang on walls and lie as rugs.
+    photos: (b, s, s, 3) uint8 RGB, which hang on walls and lie as rugs. Raises BadSource where no model can be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
@@ -123,6 +122,8 @@ def _pool(specs: Sequence[ModelSpec], rng: np.random.Generator) -> list[_Model]:
             continue
         if len(pool) == A_POOL:
             break
+    if not pool:
+        raise BadSource("none of the models can stand in a room; name libraries that have furniture")
     return pool
 
 
@@ -164,7 +165,7 @@ def _room(
 def _furnished(pool: Sequence[_Model], rng: np.random.Generator) -> list[_Placed]:
     """Objects, the first of which the photo is of."""
     objects: list[_Placed] = []
-    for _ in range(int(rng.integers(1, MOST + 1))):
+    for _ in range(int(rng.integers(1, MOST_OBJECTS + 1))):
         model = pool[int(rng.integers(len(pool)))]
         place = np.eye(4)
         place[:3, :3] = Rotation.from_euler("y", rng.uniform(0, 2 * math.pi)).as_matrix()
@@ -236,7 +237,7 @@ def _camera(objects: Sequence[_Placed], rng: np.random.Generator) -> Camera | No
             continue
         alone = _mask(subject, camera)
         hidden = alone & np.any(
-            [_buffer(other, camera).alpha & _is_nearer(other, subject, camera) for other in objects[1:]]
+            [_mask(other, camera) & _is_nearer(other, subject, camera) for other in objects[1:]]
             or [np.zeros_like(alone)],
             axis=0,
         )

@@ -19,14 +19,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ml.errors import BadSource
-from ml.train.interiors import Interiors
+from ml.train.interiors import MOST_OBJECTS, Interiors
 from ml.train.pairs import SIDE, PairSet
 from ml.train.photos import kept_back
 from ml.train.relighting import Composer
 
 __all__ = ["Cutouts", "Scene", "SceneComposer", "load_colors", "load_cutouts"]
 
-OBJECTS = 8  # in a scene, at most
+OBJECTS = MOST_OBJECTS  # in a scene, at most
 PASTED = 4  # of them in a composite
 _EVEN = 12.0  # levels the border of a photo may stray by to count as an even background
 _OTHER = 14.0  # levels of Lab from the border's color from which a pixel is the object's

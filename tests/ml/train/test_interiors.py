@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ml.errors import BadSource
 from ml.pipelines.progress import silent
 from ml.train import interiors
 from ml.train.interiors import INTERIOR_SIDE, Interiors, open_interiors, render_interiors
@@ -66,6 +67,11 @@ def test_parts_that_are_there_are_kept(
     assert (folder / "0000.npz").stat().st_mtime_ns == before
     assert len(open_interiors(folder).objects) == 12
     (folder / "0001.npz").unlink()
+
+
+def test_without_a_model_there_is_no_room(photos: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(BadSource, match="none of the models"):
+        render_interiors([], photos, tmp_path, count=1, seed=1, tell=silent)
 
 
 def test_without_rooms_it_says_so(tmp_path: Path) -> None:
