@@ -16,7 +16,7 @@ from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop, FloatArray
 from ml.weights import load_weights
 
-__all__ = ["ViewNetEmbedder", "load_viewnet", "networks_of"]
+__all__ = ["ViewNetEmbedder", "load_viewnet", "load_viewnet_open", "networks_of"]
 
 BATCH = 64  # crops at a time: bounds the memory to about 60 MB
 _GRAY = (0.299, 0.587, 0.114)  # of R, G, B, as the training's pictures were made
@@ -74,9 +74,18 @@ class _OnColors(nn.Module):
 
 def load_viewnet() -> ViewNetEmbedder:
     """The shipped network. Raises WeightsMissing."""
-    tensors, facts, digest = load_weights("viewnet")
+    return _load("viewnet")
+
+
+def load_viewnet_open() -> ViewNetEmbedder:
+    """The one trained without photos whose license is not stated. Raises WeightsMissing."""
+    return _load("viewnet_open")
+
+
+def _load(name: str) -> ViewNetEmbedder:
+    tensors, facts, digest = load_weights(name)
     absent = tensors["absent"].numpy()
-    return ViewNetEmbedder(networks_of(tensors, facts), f"viewnet-{_digest(digest)}", absent=absent)
+    return ViewNetEmbedder(networks_of(tensors, facts), f"{name}-{_digest(digest)}", name, absent=absent)
 
 
 def networks_of(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> ViewNets:

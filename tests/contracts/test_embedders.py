@@ -16,7 +16,7 @@ from ml.errors import UnknownName, WeightsMissing
 from ml.protocols import Embedder
 from ml.types import Crop
 
-OWN = ("hog", "viewnet")
+OWN = ("hog", "viewnet", "viewnet_open")
 BACKBONES = [f"{name}:weights=none" for name in registry.names("embedder") if name not in OWN]
 
 
