@@ -62,7 +62,7 @@ def _checked(data: bytes, name: str) -> SentPhoto:
         raise BadPhoto(
             gettext("%(name)s has far too many pixels; send it smaller") % {"name": name}
         ) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except Exception as error:  # decoders raise anything on a damaged file
         raise BadPhoto(
             gettext(
                 "%(name)s is damaged and can't be opened; send a JPEG, PNG, WebP, AVIF, HEIC, GIF, TIFF or BMP photo"

@@ -43,7 +43,7 @@ def unpack(path: Path, workdir: Path, limits: SourceLimits) -> Unpacked:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
+            infos = [info for info in archive.infolist() if not info.filename or not info.is_dir()]
             _check(path.name, infos, limits)
             accepted, refused = _sorted_out(infos)
             root = workdir / f"{_folder_name(path)}-{file_hash(path)[:12]}"
@@ -102,7 +102,7 @@ def _sorted_out(
             refused.append((name, "is a link; refused"))
         elif info.flag_bits & 1:
             refused.append((name, "is encrypted; unpack it and import the folder"))
-        elif not path.parts or any(len(part.encode()) > 255 for part in path.parts):
+        elif not path.parts or "\0" in name or any(len(part.encode()) > 255 for part in path.parts):
             refused.append((name[:80], "has no usable name"))
         elif str(path) in accepted:
             refused.append((name, "appears twice in the archive; the first is used"))

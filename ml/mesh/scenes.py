@@ -106,6 +106,7 @@ def _surface(
     uv = blank
     if (
         coordinates is not None
+        and np.shape(coordinates)[1:] >= (2,)  # an OBJ may give one number a corner
         and len(coordinates) == len(geometry.vertices)
         and faces.max() < len(coordinates)
     ):
