@@ -292,6 +292,8 @@ def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
         data = path.read_bytes()
         if suffix == ".obj":
             data = prepared_obj(data)
+        if suffix == ".ply" and b"end_header" not in data:  # trimesh would look for it for ever
+            raise ValueError("its header has no end")
         with python_warnings.catch_warnings(), np.errstate(all="ignore"):
             python_warnings.simplefilter("ignore")
             return trimesh.load_scene(
@@ -300,7 +302,7 @@ def _load(path: Path, suffix: str, resolver: _Resolver) -> trimesh.Scene:
     except MemoryError:
         raise
     except Exception as error:  # loaders raise anything on a stranger's file
-        if suffix == ".ply" and (scene := _ply_of_polygons(path)) is not None:
+        if suffix == ".ply" and b"end_header" in data and (scene := _ply_of_polygons(path)) is not None:
             return scene
         if isinstance(error, IndexError):
             error = ValueError("a face refers to a corner that isn't there")
