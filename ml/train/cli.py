@@ -19,7 +19,7 @@ from ml.errors import ShapelensError
 from ml.train import finding, joining
 from ml.train.joining import write_joined
 from ml.train.loop import Data, Recipe, Step, Training
-from ml.train.models import DEFAULT_LIBRARIES, library_specs
+from ml.train.models import libraries_or_default, library_specs
 from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, load_photos
 from ml.train.plots import draw_history
@@ -165,9 +165,7 @@ def _render(options: argparse.Namespace) -> None:
     folder = options.out / "pairs"
     if (folder / "pairs.json").exists():
         return
-    libraries = options.libraries
-    if libraries is None:
-        libraries = sorted(DEFAULT_LIBRARIES.glob("*.sh3f"))
+    libraries = libraries_or_default(options.libraries)
     specs: list[ModelSpec] = []
     if libraries:
         specs, left_out = library_specs(libraries, options.out / "sources")

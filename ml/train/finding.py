@@ -19,7 +19,7 @@ from ml.detect.networks import ObjectNet, ObjectNetShape, decoded, load_network
 from ml.errors import ShapelensError
 from ml.train.interiors import Interiors, open_interiors, render_interiors
 from ml.train.loop import computes_in_bfloat16
-from ml.train.models import DEFAULT_LIBRARIES, library_specs
+from ml.train.models import libraries_or_default, library_specs
 from ml.train.pairs import open_pairs, parametric_specs
 from ml.train.scenes import Scene, SceneComposer, load_colors, load_cutouts
 from ml.train.telling import progress_bar, told
@@ -140,7 +140,7 @@ def _interiors(options: argparse.Namespace) -> Interiors | None:
     """Furnished with what viewnet may be trained on: the library kept back is not in them."""
     if not options.interiors:
         return None
-    libraries = sorted(DEFAULT_LIBRARIES.glob("*.sh3f")) if options.libraries is None else options.libraries
+    libraries = libraries_or_default(options.libraries)
     specs = library_specs(libraries, options.out / "sources")[0] if libraries else []
     specs += parametric_specs(_A_FAMILY, _FAMILY_SEED)
     with progress_bar() as bar:

@@ -10,9 +10,9 @@ from ml.mesh.sources import content_hash, open_source
 from ml.train.pairs import ModelSpec
 from ml.types import ModelFile
 
-__all__ = ["DEFAULT_LIBRARIES", "HELD_OUT_LIBRARY", "family_name", "held_out", "library_specs"]
+__all__ = ["HELD_OUT_LIBRARY", "family_name", "held_out", "libraries_or_default", "library_specs"]
 
-DEFAULT_LIBRARIES = Path("/usr/share/sweethome3d/furniture")  # Debian's sweethome3d-furniture
+_DEFAULT_LIBRARIES = Path("/usr/share/sweethome3d/furniture")  # Debian's sweethome3d-furniture
 HELD_OUT_LIBRARY = "KatorLegaz"
 """Never trained on, so that its products say how well unseen ones are found."""
 
@@ -20,6 +20,11 @@ HELD_OUT_LIBRARY = "KatorLegaz"
 def family_name(name: str) -> str:
     """A product's name without numbers, sizes and punctuation: "Armchair 2" and "armchair" are one."""
     return " ".join(re.findall(r"[a-z]+", name.lower()))
+
+
+def libraries_or_default(libraries: Sequence[Path] | None) -> Sequence[Path]:
+    """Those named, even if none; else all that are installed."""
+    return sorted(_DEFAULT_LIBRARIES.glob("*.sh3f")) if libraries is None else libraries
 
 
 def library_specs(

@@ -208,7 +208,8 @@ class SceneComposer:
 
     def _first_chosen(self, masks: Tensor) -> Tensor:
         """The objects in another order: one that is large enough, if any is, is the first."""
-        sides = (_boxes(masks > 0.5)[..., 2:] - _boxes(masks > 0.5)[..., :2]).amax(dim=2)
+        boxes = _boxes(masks > 0.5)
+        sides = (boxes[..., 2:] - boxes[..., :2]).amax(dim=2)
         liked = (sides >= _CLOSE * masks.shape[-1]) + 0.5 * (sides > 0)
         order = (liked + 0.4 * torch.rand(liked.shape, generator=self._random)).argsort(
             dim=1, descending=True
