@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--views", type=int, action="append", help="of the search; several times; 100,000 by default"
     )
-    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--dim", type=int, default=128, help="of drawn vectors; 128 are viewnet's")
+    parser.add_argument("--postgres", metavar="ADDRESS", help="of a server with pgvector, to be measured too")
     parser.add_argument("--generation", type=Path, help="the vectors of an index, instead of drawn ones")
     parser.add_argument("--embedder", default=registry.DEFAULT_EMBEDDER)
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
@@ -60,10 +61,11 @@ def _sections(arguments: argparse.Namespace, console: Console) -> Iterator[Secti
             yield stages.windows_section(drawn, arguments.embedder, windows=windows)
         if "search" in wanted:
             if arguments.generation:
-                yield search.search_section(search.vectors_of(arguments.generation))
+                yield search.search_section(search.vectors_of(arguments.generation), arguments.postgres)
             else:
                 for size in sizes:
-                    yield search.search_section(search.draw_vectors(size, arguments.dim, folder))
+                    drawn = search.draw_vectors(size, arguments.dim, folder)
+                    yield search.search_section(drawn, arguments.postgres)
         if "render" in wanted:
             yield stages.rendering_section(products=1 if arguments.quick else 4)
         if "embed" in wanted:

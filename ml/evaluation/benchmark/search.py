@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.evaluation.benchmark.lines import Line, Section, median_of, read_bandwidth
+from ml.evaluation.benchmark.servers import Search, milvus_search, pgvector_searches
 from ml.search.aspect import aspect_slice
 from ml.search.scan import ExactScan
 
@@ -92,8 +91,11 @@ def _with_queries(
 # ---- time ---------------------------------------------------------------------------------
 
 
-def search_section(vectors: Vectors) -> Section:
-    """One query of tau 0.9, its best 200 views; recall is of the exact ten best of the slice."""
+def search_section(vectors: Vectors, postgres: str | None = None) -> Section:
+    """One query of tau 0.9, its best 200 views; recall is of the exact ten best of the slice.
+
+    postgres: address of a server with pgvector; None leaves it out.
+    """
     n, dim = vectors.halves.shape
     truth = [_exact(vectors, at) for at in range(REPEATS)]
     share = float(np.mean([vectors.rows(at).stop - vectors.rows(at).start for at in range(REPEATS)])) / n
@@ -102,7 +104,8 @@ def search_section(vectors: Vectors) -> Section:
     if n <= EXACT_COPIES:
         rows = np.array(vectors.halves, dtype=np.float32)
         lines += _copying(vectors, rows, truth)
-        missing += _servers(vectors, rows, truth, lines)
+        more, missing = _servers(vectors, rows, truth, postgres)
+        lines += more
     else:
         missing.append("numpy, FAISS flat, HNSW: more than these views would have to be copied")
     streamed = ExactScan(vectors.halves)
@@ -193,25 +196,29 @@ def _ivf(vectors: Vectors, truth: list[set[int]]) -> Line:
 
 
 def _servers(
-    vectors: Vectors, rows: npt.NDArray[np.float32], truth: list[set[int]], lines: list[Line]
-) -> list[str]:
-    """Milvus' embedded form, where it is installed."""
-    missing = ["pgvector: measured by hand where a server has it"]
-    if util.find_spec("milvus_lite") is None or util.find_spec("pymilvus") is None:
-        return ["milvus-lite: pip install shapelens[milvus]", *missing]
-    from ml.search.milvus import MilvusViews
+    vectors: Vectors, rows: npt.NDArray[np.float32], truth: list[set[int]], postgres: str | None
+) -> tuple[list[Line], list[str]]:
+    """Of databases that keep vectors, and why some could not be asked."""
+    lines, missing = [], []
 
-    with tempfile.TemporaryDirectory() as folder:
-        views = MilvusViews.create(f"{folder}/bench.db", "bench", rows)
-
+    def measure(name: str, ask: Search) -> None:
         def search(at: int) -> npt.NDArray[np.int64]:
-            found, cosines = views.nearest(vectors.queries[at], vectors.rows(at))
-            return found[np.argsort(-cosines)]
+            return ask(vectors.queries[at], vectors.rows(at))
 
         recall = _recall(search, truth)
-        lines.append(Line("milvus-lite, range of rows", _timed(search, 10), f"recall@10 {recall:.3f}"))
-        views.close()
-    return missing
+        lines.append(Line(name, _timed(search, 10), f"recall@10 {recall:.3f}"))
+
+    try:
+        with milvus_search(rows) as ask:
+            measure("milvus-lite, range of rows", ask)
+    except ImportError as error:
+        missing.append(str(error))
+    if postgres is None:
+        missing.append("pgvector: --postgres ADDRESS of a server that has it")
+    else:
+        for name, ask in pgvector_searches(rows, postgres, TOP):
+            measure(name, ask)
+    return lines, missing
 
 
 def _recall(search: Callable[[int], npt.NDArray[np.int64]], truth: list[set[int]]) -> float:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,6 +97,7 @@ def rendering_section(*, products: int = 4) -> Section:
     others: dict[str, Callable[[list[Mesh]], Callable[[], None]]] = {
         "pyvista": _pyvista,
         "pyrender": _pyrender,
+        "moderngl": _moderngl,
     }
     for name, make in others.items():
         if util.find_spec(name) is None:
@@ -147,6 +149,58 @@ def _pyrender(meshes: list[Mesh]) -> Callable[[], None]:
                 pose = np.linalg.inv(look_at(view.azimuth, view.elevation, 3.5 * radius)) @ gl_from_cv
                 scene.set_pose(camera, pose)
                 renderer.render(scene)
+
+    return render
+
+
+def _moderngl(meshes: list[Mesh]) -> Callable[[], None]:
+    import moderngl
+
+    from ml.geometry.cameras import look_at
+    from ml.geometry.normals import corner_normals
+
+    options: Any = {"standalone": True, "backend": "egl"}
+    context: Any = moderngl.create_context(**options)
+    context.enable(moderngl.DEPTH_TEST)
+    program: Any = context.program(
+        vertex_shader="""#version 330
+            uniform mat4 clip_from_model; in vec3 place; in vec3 normal; out vec3 facing;
+            void main() { facing = normal; gl_Position = clip_from_model * vec4(place, 1.0); }""",
+        fragment_shader="""#version 330
+            in vec3 facing; out vec4 color;
+            void main() {
+                float light = 0.4 + 0.6 * abs(dot(normalize(facing), vec3(0.3, 0.8, 0.5)));
+                color = vec4(vec3(light), 1.0);
+            }""",
+    )
+    buffer = context.framebuffer([context.renderbuffer((224, 224))], context.depth_renderbuffer((224, 224)))
+    buffer.use()
+    near, far, focal = 0.1, 100.0, 3.0
+    clip_from_camera = np.array(
+        [
+            [focal, 0, 0, 0],
+            [0, -focal, 0, 0],
+            [0, 0, (far + near) / (far - near), -2 * far * near / (far - near)],
+            [0, 0, 1, 0],
+        ]
+    )
+
+    def render() -> None:
+        for mesh in meshes:
+            corners = np.concatenate(
+                [mesh.vertices[mesh.faces], corner_normals(mesh.vertices, mesh.faces)], axis=2
+            )
+            kept = context.buffer(corners.astype("f4").tobytes())
+            drawn = context.vertex_array(program, [(kept, "3f 3f", "place", "normal")])
+            radius = float(np.linalg.norm(mesh.vertices, axis=1).max())
+            for view in DEFAULT_GRID.views:
+                seen = clip_from_camera @ look_at(view.azimuth, view.elevation, 3.5 * radius)
+                program["clip_from_model"].write(seen.T.astype("f4").tobytes())
+                buffer.clear(0.5, 0.5, 0.5)
+                drawn.render()
+                buffer.read()
+            drawn.release()
+            kept.release()
 
     return render
 
