@@ -20,9 +20,11 @@ from ml.train import finding, joining
 from ml.train.joining import write_joined
 from ml.train.loop import Data, Recipe, Step, Training
 from ml.train.models import libraries_or_default, library_specs
-from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs
+from ml.train.pairs import ModelSpec, open_pairs, parametric_specs, render_pairs, stretched_specs
 from ml.train.photos import PhotoSet, load_photos
 from ml.train.plots import draw_history
+from ml.train.scenes import load_colors
+from ml.train.sightings import open_sightings, render_sightings
 from ml.train.telling import progress_bar, told
 from ml.weights import load_weights
 
@@ -52,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stages[0].resume()
             is_done = _run(stages[0], options.minutes, "first stage")
         if not stages or (is_done and data.furniture is not None):
-            second = Training(_second_recipe(options), data, _folder(options, "second"))
+            recipe = _second_recipe(options) if stages else _onward_recipe(options)
+            second = Training(recipe, data, _folder(options, "second"))
             if not second.resume():
                 second.start_from(
                     stages[0].averaged if stages else _shipped(options.start_from, options.member)
@@ -122,7 +125,18 @@ def _parser() -> argparse.ArgumentParser:
         "--minutes", type=float, default=110.0, help="of this run's stage; run it again to go on"
     )
     parser.add_argument(
-        "--start-from", metavar="NAME", help="go on from shipped weights (viewnet) with a second stage alone"
+        "--start-from",
+        metavar="NAME",
+        help="go on from shipped weights (viewnet), with wrong answers of the same kind",
+    )
+    parser.add_argument(
+        "--stretched", type=int, default=0, help="of every library's model, so many of other proportions"
+    )
+    parser.add_argument(
+        "--interiors",
+        type=int,
+        default=0,
+        help="rooms to furnish and ray-cast, as scenes of a continued training",
     )
     parser.add_argument("--member", type=int, default=0, help="which of their networks that is")
     parser.add_argument(
@@ -160,21 +174,52 @@ def _second_recipe(options: argparse.Namespace) -> Recipe:
     )
 
 
+def _onward_recipe(options: argparse.Namespace) -> Recipe:
+    """For a network that knows its work: rooms among the scenes, and wrong answers of the same kind."""
+    return Recipe(
+        shape=ViewNetShape(),
+        steps=options.second_steps,
+        limit_minutes=options.second_minutes,
+        kin_share=0.5,
+        room_share=0.3 if options.interiors else 0.0,
+        rate=1e-3,
+        warmup=200,
+        category_weight=0.5,
+        absent=16,
+        seed=options.seed + 1,
+    )
+
+
 def _render(options: argparse.Namespace) -> None:
-    """The pairs, once; later runs find them there."""
+    """Pairs and rooms, once; later runs find them there."""
     folder = options.out / "pairs"
-    if (folder / "pairs.json").exists():
+    is_rendered = (folder / "pairs.json").exists()
+    if is_rendered and not options.interiors:
         return
     libraries = libraries_or_default(options.libraries)
     specs: list[ModelSpec] = []
     if libraries:
         specs, left_out = library_specs(libraries, options.out / "sources")
         (options.out / "held_out.tsv").write_text("\n".join(left_out) + "\n")
+    stretched = stretched_specs(specs, options.stretched, options.render_seed)
     specs += parametric_specs(options.a_family, 10_000 * options.render_seed)
     with progress_bar() as bar:
-        failures = render_pairs(specs, folder, seed=options.render_seed, progress=told(bar))
-    for name, reason in failures:
-        Console().print(f"left out: {name}: {reason}")
+        if not is_rendered:
+            every = [*specs, *stretched]
+            failures = render_pairs(every, folder, seed=options.render_seed, progress=told(bar))
+            for name, reason in failures:
+                Console().print(f"left out: {name}: {reason}")
+        if options.interiors:
+            colors = options.out / "colors.npy"
+            load_colors(options.backgrounds, colors)
+            render_sightings(
+                specs,
+                colors,
+                options.out / "rooms",
+                rooms=options.interiors,
+                seed=options.render_seed,
+                tell=told(bar),
+            )
 
 
 def _data(options: argparse.Namespace) -> Data:
@@ -192,6 +237,7 @@ def _data(options: argparse.Namespace) -> Data:
         torch.from_numpy(np.concatenate(pixels)),
         absent=len(backgrounds.pixels) // 2,
         photographs=len(backgrounds.pixels),
+        sightings=open_sightings(options.out / "rooms") if options.interiors else None,
     )
 
 

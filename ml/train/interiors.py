@@ -7,7 +7,7 @@ perspective, before and behind each other, lit from lamps that cast shadows, as 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,9 +21,18 @@ from ml.geometry.cameras import camera_center, look_at
 from ml.pipelines.progress import Progress
 from ml.render.raycast import GBuffer, RayScene
 from ml.train.pairs import ModelSpec, mesh_of
-from ml.types import BoolArray, Camera
+from ml.types import BoolArray, Camera, Mesh
 
-__all__ = ["INTERIOR_SIDE", "MOST_OBJECTS", "Interiors", "open_interiors", "render_interiors"]
+__all__ = [
+    "INTERIOR_SIDE",
+    "MOST_OBJECTS",
+    "Interiors",
+    "Room",
+    "Seen",
+    "furnished_rooms",
+    "open_interiors",
+    "render_interiors",
+]
 
 INTERIOR_SIDE = 192  # pixels
 MOST_OBJECTS = 8  # in a room
@@ -47,9 +56,35 @@ class Interiors:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Model:
+class Seen:
+    """One object of a room: number: of its model among the specs; camera: the room's, from the model's frame."""
+
+    number: int
+    mesh: Mesh
     scene: RayScene
-    extents: Vector
+    camera: Camera
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Room:
+    """picture (s, s, 3) uint8 RGB; objects (s, s) uint8: 0 the room, then 1 + place in `seen`."""
+
+    picture: npt.NDArray[np.uint8]
+    objects: npt.NDArray[np.uint8]
+    seen: tuple[Seen, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Model:
+    """number: among the specs."""
+
+    number: int
+    mesh: Mesh
+    scene: RayScene
+
+    @property
+    def extents(self) -> Vector:
+        return self.mesh.extents
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +124,13 @@ def render_interiors(
         tell("rooms", part * POOL_ROOMS, count)
         if path.exists():
             continue
-        rng = np.random.default_rng([seed, part])
-        pool = _pool(specs, rng)
-        rooms = [_room(pool, photos, rng) for _ in range(POOL_ROOMS)]
-        pictures, objects = zip(*rooms, strict=True)
+        rooms = list(furnished_rooms(specs, photos, np.random.default_rng([seed, part])))
         begun = path.with_suffix(".begun.npz")
-        np.savez(begun, pictures=np.stack(pictures), objects=np.stack(objects))
+        np.savez(
+            begun,
+            pictures=np.stack([room.picture for room in rooms]),
+            objects=np.stack([room.objects for room in rooms]),
+        )
         begun.rename(path)
 
 
@@ -111,13 +147,29 @@ def open_interiors(folder: Path) -> Interiors:
     return Interiors(np.concatenate(pictures), np.concatenate(objects))
 
 
+def furnished_rooms(
+    specs: Sequence[ModelSpec],
+    photos: npt.NDArray[np.uint8],
+    rng: np.random.Generator,
+    *,
+    side: int = INTERIOR_SIDE,
+) -> Iterator[Room]:
+    """POOL_ROOMS rooms of `side` pixels, furnished with A_POOL of the models.
+
+    photos: as for `render_interiors`. Raises BadSource where no model can be read.
+    """
+    pool = _pool(specs, rng)
+    for _ in range(POOL_ROOMS):
+        yield _room(pool, photos, rng, side)
+
+
 def _pool(specs: Sequence[ModelSpec], rng: np.random.Generator) -> list[_Model]:
     pool: list[_Model] = []
     for at in rng.permutation(len(specs)):
         try:
             mesh = mesh_of(specs[at])
             if len(mesh.faces) <= _FACES and 0.08 < mesh.extents.max() < 3.5:
-                pool.append(_Model(RayScene(mesh), mesh.extents))
+                pool.append(_Model(int(at), mesh, RayScene(mesh)))
         except (ShapelensError, ValueError):
             continue
         if len(pool) == A_POOL:
@@ -127,13 +179,10 @@ def _pool(specs: Sequence[ModelSpec], rng: np.random.Generator) -> list[_Model]:
     return pool
 
 
-def _room(
-    pool: Sequence[_Model], photos: npt.NDArray[np.uint8], rng: np.random.Generator
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Its picture (s, s, 3) and objects (s, s)."""
+def _room(pool: Sequence[_Model], photos: npt.NDArray[np.uint8], rng: np.random.Generator, side: int) -> Room:
     while True:
         furniture = _furnished(pool, rng)
-        camera = _camera(furniture, rng)
+        camera = _camera(furniture, rng, side)
         if camera is not None:
             break
     walls = _walls(furniture, camera, rng)
@@ -150,13 +199,14 @@ def _room(
             position[mine] = _points(camera, buffer.depth)[mine]
     picture = _lit(furniture, camera, walls, position, normal, albedo, rng)
     objects = np.zeros(is_hit.shape, np.uint8)
-    label = 0
-    for number in range(len(furniture)):
+    seen: list[Seen] = []
+    for number, placed in enumerate(furniture):
         mine = is_hit & (nearest == number)
         if mine.sum() > _HIDDEN * max(1, int(buffers[number].alpha.sum())):
-            label += 1
-            objects[mine] = label
-    return picture, objects
+            model = placed.model
+            seen.append(Seen(model.number, model.mesh, model.scene, _seen_by(placed, camera)))
+            objects[mine] = len(seen)
+    return Room(picture, objects, tuple(seen))
 
 
 # ---- what stands where ----------------------------------------------------------------------
@@ -207,9 +257,9 @@ def _put_down(one: _Placed, objects: Sequence[_Placed], rng: np.random.Generator
     return False
 
 
-def _camera(objects: Sequence[_Placed], rng: np.random.Generator) -> Camera | None:
+def _camera(objects: Sequence[_Placed], rng: np.random.Generator, side: int) -> Camera | None:
     """One that shows enough of the first object, at a size a photo of it has."""
-    subject, side = objects[0], INTERIOR_SIDE
+    subject = objects[0]
     radius = float(np.linalg.norm(subject.model.extents) / 2)
     to_center = np.eye(4)
     to_center[:3, 3] = -subject.center

@@ -23,6 +23,7 @@ from ml.train.losses import Bank, Temperature, alike, best_positives, info_nce
 from ml.train.pairs import PairSet
 from ml.train.photos import PhotoSet, fits_category
 from ml.train.relighting import Composer
+from ml.train.sightings import BOX_SHARE, Sightings
 
 __all__ = ["Data", "Recipe", "Step", "Training", "computes_in_bfloat16"]
 
@@ -38,7 +39,9 @@ class Recipe:
     )
     pairs: int = 96  # a step
     views_a_model: int = 4  # in every second step, so that other views are among the wrong ones
-    kin_share: float = 0.0  # of those steps take models of one kind (all chairs): the hardest wrong ones
+    kin_share: float = 0.0  # of those steps take models of one kind (all chairs), those that differ by
+    # their proportions alone side by side: the hardest wrong ones
+    room_share: float = 0.0  # of the pairs are crops of furnished rooms
     coarse_share: float = 0.35  # of the steps match with the voxel twins' views
     photos: int = 32  # of furniture, and as many of Caltech-101, in a step that has photos
     photo_period: int = 2  # of pairs of steps: 2 gives photos to every second pair, 1 to all
@@ -58,7 +61,7 @@ class Recipe:
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """pairs to match; furniture and caltech, whose categories are a side task and are contrasted with the
-    pairs' names where one fits; backgrounds (b, S, S) uint8, of which the first `photographs` show anything but
+    pairs' names where one fits; sightings: of the same specs as the pairs, or None; backgrounds (b, S, S) uint8, of which the first `photographs` show anything but
     products; absent: how many of these are wrong answers in training, 0 for none. The others tell, at the end,
     what such photographs look like to a network that was not taught them."""
 
@@ -68,6 +71,7 @@ class Data:
     backgrounds: Tensor
     absent: int = 0
     photographs: int = 0
+    sightings: Sightings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,7 @@ class Training:
             np.arange(len(data.pairs.model)), np.flatnonzero(np.diff(data.pairs.model)) + 1
         )
         self._kin = _kin(data.pairs.names)
+        self._seen, self._seen_model = _seen(data)
         self._up = torch.from_numpy(data.pairs.up)
 
     # ---- the run --------------------------------------------------------------------------------
@@ -198,10 +203,21 @@ class Training:
     def _batch(self, rng: np.random.Generator, composer: Composer) -> _Batch:
         rows = self._rows(rng)
         kind = "coarse" if rng.random() < self.recipe.coarse_share else "plain"
-        queries = torch.from_numpy(self.data.pairs.queries[rows])
-        gallery = torch.from_numpy(getattr(self.data.pairs, kind)[rows])
-        model = torch.from_numpy(self.data.pairs.model[rows].astype(np.int64))
-        pictures = [composer.compose(queries, self._up[rows]), gallery.float()[:, None] / 255]
+        pairs = self.data.pairs
+        composites = [composer.compose(torch.from_numpy(pairs.queries[rows]), self._up[rows])]
+        galleries = [torch.from_numpy(getattr(pairs, kind)[rows])]
+        models = [torch.from_numpy(pairs.model[rows].astype(np.int64))]
+        if n_seen := self._n_seen:
+            assert self.data.sightings is not None
+            chosen = rng.choice(len(self._seen), n_seen, replace=False)
+            rows = self._seen[chosen]
+            composites.append(
+                composer.sighted(torch.from_numpy(self.data.sightings.pictures[rows]), BOX_SHARE)
+            )
+            galleries.append(torch.from_numpy(getattr(self.data.sightings, kind)[rows]))
+            models.append(self._seen_model[chosen])
+        gallery, model = torch.cat(galleries), torch.cat(models)
+        pictures = [*composites, gallery.float()[:, None] / 255]
         photos, labels = self._photos(rng, composer)
         if photos is not None:
             pictures.append(photos)
@@ -233,15 +249,22 @@ class Training:
         described: tuple[Tensor, Tensor, Tensor] = self._net.described(trunk.float())
         return described
 
+    @property
+    def _n_seen(self) -> int:
+        """Sightings a step."""
+        return min(round(self.recipe.room_share * self.recipe.pairs), len(self._seen))
+
     def _rows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Pairs of one step: all of different models, or several views of fewer."""
         recipe = self.recipe
         views = recipe.views_a_model if self.step % 2 else 1
         models = rng.permutation(len(self._by_model))
         if views > 1 and rng.random() < recipe.kin_share:
-            models = np.concatenate([rng.permutation(self._kin[models[0]]), models])
+            kin, origin = self._kin[models[0]], self.data.pairs.origin
+            order = rng.random(len(origin))[origin[kin]]  # one place for all of an origin
+            models = np.concatenate([kin[np.argsort(order, kind="stable")], models])
             models = models[np.sort(np.unique(models, return_index=True)[1])]
-        models = models[: recipe.pairs // views]
+        models = models[: (recipe.pairs - self._n_seen) // views]
         return np.concatenate([rng.choice(self._by_model[m], views, replace=False) for m in models])
 
     def _match(
@@ -368,6 +391,18 @@ def _fits(data: Data) -> Tensor:
     return torch.from_numpy(
         fits_category(data.pairs.names, labels).reshape(len(data.pairs.names), len(labels))
     )
+
+
+def _seen(data: Data) -> tuple[npt.NDArray[np.int64], Tensor]:
+    """Rows of the sightings whose model is among the pairs', and (rows,) which one it is."""
+    if data.sightings is None:
+        return np.empty(0, np.int64), torch.empty(0, dtype=torch.long)
+    last = max(int(data.pairs.specs.max()), int(data.sightings.spec.max()))
+    of_spec = np.full(last + 1, -1, np.int64)
+    of_spec[data.pairs.specs] = np.arange(len(data.pairs.specs))
+    model = of_spec[data.sightings.spec]
+    rows = np.flatnonzero(model >= 0)
+    return rows, torch.from_numpy(model[rows])
 
 
 def _kin(names: Sequence[str]) -> list[npt.NDArray[np.int64]]:

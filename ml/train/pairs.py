@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -40,8 +40,10 @@ __all__ = [
     "mesh_of",
     "open_pairs",
     "parametric_specs",
+    "plain_view",
     "query_buffer",
     "render_pairs",
+    "stretched_specs",
 ]
 
 SIDE = 96  # pixels of a crop
@@ -54,16 +56,19 @@ _TURN = math.radians(
 _ROLL = math.radians(4)
 _NEAR, _FAR = 1.6, 6.0  # of the query's camera from the model's center, in bounding-sphere radii
 _FACES = 200_000  # of a model worth rendering here
+_STRETCH = 0.22  # standard deviation of the logarithm of a stretched model's proportions
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """What one model is drawn from: a file, or a parametric family and a seed."""
+    """What one model is drawn from: a file, or a parametric family and a seed; stretch: of its width, height and
+    depth, which makes another product of it."""
 
     name: str
     file: ModelFile | None = None
     family: str = ""
     seed: int = 0
+    stretch: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +81,8 @@ class PairSet:
     model    (n,) int32, row of `names`
     azimuth  (n,) float32, of the plain view
     up       (n, 3) float32, the model's up in the query's camera frame
+    specs    (m,) int32, of each model its place among the specs it was rendered from
+    origin   (m,) int32, the same for models that differ by their proportions alone
     """
 
     queries: npt.NDArray[np.uint8]
@@ -85,6 +92,8 @@ class PairSet:
     azimuth: npt.NDArray[np.float32]
     up: npt.NDArray[np.float32]
     names: tuple[str, ...]
+    specs: npt.NDArray[np.int32]
+    origin: npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +126,7 @@ def render_pairs(
     folder.mkdir(parents=True, exist_ok=True)
     failures: list[tuple[str, str]] = []
     names: list[str] = []
+    numbers: list[int] = []
     model: list[int] = []
     tables: dict[str, list[npt.NDArray[np.float32]]] = {"azimuth": [], "up": []}
     with (
@@ -134,6 +144,7 @@ def render_pairs(
             made.coarse.tofile(coarse)
             model += [len(names)] * len(made.plain)
             names.append(made.name)
+            numbers.append(done)
             tables["azimuth"].append(made.azimuth)
             tables["up"].append(made.up)
     np.savez(
@@ -141,6 +152,8 @@ def render_pairs(
         model=np.array(model, np.int32),
         azimuth=np.concatenate(tables["azimuth"]),
         up=np.concatenate(tables["up"]),
+        specs=np.array(numbers, np.int32),
+        origin=_origins([specs[number] for number in numbers]),
     )
     (folder / "pairs.json").write_text(json.dumps({"names": names, "failures": failures}))
     return failures
@@ -151,13 +164,20 @@ def open_pairs(folder: Path) -> PairSet:
     names = tuple(json.loads((folder / "pairs.json").read_text())["names"])
     with np.load(folder / "pairs.npz") as table:
         model, azimuth, up = table["model"], table["azimuth"], table["up"]
+        specs, origin = table["specs"], table["origin"]
     n = len(model)
     shapes = {"queries": (n, SIDE, SIDE, PIXEL_BYTES), "plain": (n, SIDE, SIDE), "coarse": (n, SIDE, SIDE)}
     maps = {
         name: np.memmap(folder / f"{name}.u8", np.uint8, mode="r", shape=shape)
         for name, shape in shapes.items()
     }
-    return PairSet(maps["queries"], maps["plain"], maps["coarse"], model, azimuth, up, names)
+    return PairSet(maps["queries"], maps["plain"], maps["coarse"], model, azimuth, up, names, specs, origin)
+
+
+def _origins(specs: Sequence[ModelSpec]) -> npt.NDArray[np.int32]:
+    first: dict[ModelSpec, int] = {}
+    as_made = [replace(spec, stretch=(1.0, 1.0, 1.0)) for spec in specs]
+    return np.array([first.setdefault(spec, at) for at, spec in enumerate(as_made)], np.int32)
 
 
 # ---- rendering ------------------------------------------------------------------------------
@@ -188,11 +208,13 @@ def _render(spec: ModelSpec, seed: int) -> _Rendered:
 def mesh_of(spec: ModelSpec) -> Mesh:
     """Normalized. Raises BadMesh."""
     if spec.file is None:
-        return random_mesh(spec.family, np.random.default_rng(spec.seed))
-    mesh, frame, _ = read_mesh(spec.file.path)
-    if len(mesh.faces) > _FACES * 5:
-        raise BadMesh(f"{len(mesh.faces)} faces; more than is worth rendering here")
-    return normalize(mesh, combined(spec.file.frame, frame))[0]
+        mesh = random_mesh(spec.family, np.random.default_rng(spec.seed))
+    else:
+        mesh, frame, _ = read_mesh(spec.file.path)
+        if len(mesh.faces) > _FACES * 5:
+            raise BadMesh(f"{len(mesh.faces)} faces; more than is worth rendering here")
+        mesh = normalize(mesh, combined(spec.file.frame, frame))[0]
+    return replace(mesh, vertices=mesh.vertices * spec.stretch)
 
 
 def _pairs_of(name: str, scene: RayScene, twin: RayScene, rng: np.random.Generator) -> _Rendered:
@@ -204,14 +226,14 @@ def _pairs_of(name: str, scene: RayScene, twin: RayScene, rng: np.random.Generat
     azimuths = ((np.arange(n) + offset) * (2 * math.pi / n)).astype(np.float32)
     for k in range(n):
         view = View(float(azimuths[k]), math.radians(rng.uniform(-2, 34)))
-        plain[k] = _plain(scene, view)
-        coarse[k] = _plain(twin, view)
+        plain[k] = plain_view(scene, view)
+        coarse[k] = plain_view(twin, view)
         queries[k], up[k] = _query(scene, view, rng)
     return _Rendered(name, queries, plain, coarse, azimuths, up)
 
 
-def _plain(scene: RayScene, view: View) -> npt.NDArray[np.uint8]:
-    """As the index has it: rendered large and averaged down, on gray."""
+def plain_view(scene: RayScene, view: View) -> npt.NDArray[np.uint8]:
+    """(SIDE, SIDE) as the index has it: rendered large and averaged down, on gray."""
     camera = camera_for_view(scene.points, view, 2 * SIDE)
     crop = cropped(camera, expand(around(project(camera, scene.points))), 2 * SIDE, 2 * SIDE)
     picture = cv2.cvtColor(shade(scene.cast(crop), crop), cv2.COLOR_RGB2GRAY)
@@ -261,4 +283,16 @@ def parametric_specs(a_family: int, seed: int) -> list[ModelSpec]:
         ModelSpec(f"{family} {number}", family=family, seed=seed + 1000 * place + number)
         for place, family in enumerate(FAMILIES)
         for number in range(a_family)
+    ]
+
+
+def stretched_specs(specs: Sequence[ModelSpec], each: int, seed: int) -> list[ModelSpec]:
+    """`each` products of every model that differ from it by their proportions alone: what a shop sells in several
+    sizes, and the hardest wrong answers there are."""
+    rng = np.random.default_rng(seed)
+    stretches = np.exp(rng.normal(0, _STRETCH, (each, len(specs), 3))).clip(0.5, 2.0)
+    return [
+        replace(spec, stretch=(float(x), float(y), float(z)))
+        for row in stretches
+        for spec, (x, y, z) in zip(specs, row, strict=True)
     ]

@@ -25,8 +25,9 @@ class Randomness:
     plain_background: float = 0.25  # white, gray or a gradient, as in a shop's photo
     clutter: float = 0.4  # another object before or behind
     occluder: float = 0.3  # a patch of photo over an edge of the object
-    shrink: float = 0.12  # the box's error: scale and shift of its edges
-    shift: float = 0.05
+    shrink: float = 0.2  # the box's largest error: scale and shift of its edges
+    shift: float = 0.08
+    exact: float = 0.2  # share of it that the best box has
     blur: float = 0.5
     coarse: float = 0.15  # taken down to a small photo and up again
     noise: float = 0.025
@@ -43,13 +44,23 @@ class Composer:
     def compose(self, queries: Tensor, up: Tensor) -> Tensor:
         """(n, SIDE, SIDE, 5) uint8 as in `PairSet`, up (n, 3) -> (n, 1, SIDE, SIDE) float32 in [0, 1]."""
         shaded, alpha = self.light(queries, up)
-        layers = self._place(torch.stack([shaded * alpha, alpha], dim=1), self._how.shrink, self._how.shift)
+        scale, shift = self._box_error(len(queries))
+        skew = self._uniform(2 * len(queries), -0.04, 0.04).view(-1, 2)
+        layers = _warped(torch.stack([shaded * alpha, alpha], dim=1), scale, shift, skew)
         picture = self._background(len(queries))
         picture = self._contact_shadow(picture, layers[:, 1:])
         other, is_front = self._clutter(layers)
         picture = _over(other * (1 - is_front), picture)
         picture = _over(layers, picture)
         picture = _over(other * is_front, picture)
+        return self._camera(self._occlude(picture))
+
+    def sighted(self, crops: Tensor, box_share: float) -> Tensor:
+        """(n, S, S) uint8 gray crops of rooms, of whose side an exact box takes `box_share` ->
+        (n, 1, SIDE, SIDE) float32 in [0, 1], as a shopper's box and camera may give them."""
+        scale, shift = self._box_error(len(crops))
+        scale = scale * box_share
+        picture = jittered(crops[:, None].float() / 255, scale, shift * scale)
         return self._camera(self._occlude(picture))
 
     # ---- the object ---------------------------------------------------------------------------
@@ -91,15 +102,12 @@ class Composer:
         noise = torch.rand(n, 1, side, side, generator=self._random) * 2 - 1
         return functional.interpolate(noise, size=(SIDE, SIDE), mode="bilinear")[:, 0]
 
-    def _place(self, layers: Tensor, shrink: float, shift: float) -> Tensor:
-        """The box's error: both axes scaled and moved by themselves, a little skew."""
-        n = len(layers)
-        return _warped(
-            layers,
-            torch.exp(self._uniform(2 * n, -shrink * 0.7, shrink * 1.3)).view(n, 2),
-            self._uniform(2 * n, -2 * shift, 2 * shift).view(n, 2),
-            self._uniform(2 * n, -0.04, 0.04).view(n, 2),
-        )
+    def _box_error(self, n: int) -> tuple[Tensor, Tensor]:
+        """Scale and shift (n, 2) of a crop's two axes, each by itself; some boxes are drawn better than others."""
+        far = self._uniform(n, self._how.exact, 1.0)[:, None]
+        shrink, shift = self._how.shrink * far, self._how.shift * far
+        scale = torch.exp(self._uniform(2 * n, -0.7, 1.3).view(n, 2) * shrink)
+        return scale, self._uniform(2 * n, -2, 2).view(n, 2) * shift
 
     # ---- around the object --------------------------------------------------------------------
 

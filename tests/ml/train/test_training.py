@@ -17,6 +17,7 @@ from ml.train.models import held_out
 from ml.train.pairs import NO_PART, SIDE, PairSet, open_pairs, parametric_specs, render_pairs
 from ml.train.photos import PhotoSet, fits_category, load_photos
 from ml.train.relighting import Composer, Randomness
+from ml.train.sightings import SIGHTING_SIDE, Sightings
 from ml.train.whitening import whiten
 from ml.types import ModelFile
 
@@ -161,6 +162,43 @@ def test_training_learns_stops_and_goes_on_where_it_stopped(data: Data, tmp_path
         assert torch.equal(value, straight.averaged.state_dict()[name])
     with pytest.raises(ValueError, match="another recipe"):
         Training(replace(recipe, seed=3), data, tmp_path).resume()
+
+
+def test_rooms_take_their_share_of_a_batch_beside_views_of_the_models_they_show(
+    data: Data, tmp_path: Path
+) -> None:
+    """Sighting k shows the model of spec k; its views are even grays of 10 k and 10 k + 100. The last one's was left out."""
+    gray = np.arange(5, dtype=np.uint8)[:, None, None]
+    views = [np.broadcast_to(10 * gray + more, (5, SIDE, SIDE)).copy() for more in (0, 100)]
+    pictures = np.broadcast_to(gray, (5, SIGHTING_SIDE, SIGHTING_SIDE)).copy()
+    specs = np.array([0, 1, 2, 3, 99], np.int32)
+    seen = replace(data, sightings=Sightings(pictures, views[0], views[1], specs))
+    recipe = Recipe(shape=SHAPE, pairs=6, views_a_model=1, room_share=0.5, photos=4, bank=16)
+    training = Training(recipe, seen, tmp_path)
+    models = set()
+    for number in range(12):
+        batch = training._batch(np.random.default_rng(number), Composer(data.backgrounds, number))
+        assert batch.pictures.shape[0] == 12 + len(batch.labels)
+        of_rooms = batch.gallery[3:].flatten(1)[:, 0]
+        offset = 0 if batch.kind == "plain" else 100
+        assert of_rooms.tolist() == (10 * batch.model[3:] + offset).tolist()
+        models |= set(batch.model[3:].tolist())
+    assert models == {0, 1, 2, 3}
+
+
+def test_models_that_differ_by_proportions_stand_side_by_side_among_their_kind(
+    data: Data, tmp_path: Path
+) -> None:
+    names, origin = ("chair",) * 4, np.array([0, 1, 0, 1], np.int32)
+    kin = replace(data, pairs=replace(data.pairs, names=names, origin=origin))
+    recipe = Recipe(shape=SHAPE, pairs=4, views_a_model=2, kin_share=1.0, photos=4, bank=16)
+    training = Training(recipe, kin, tmp_path)
+    training.step = 1  # a step of several views a model
+    drawn = set()
+    for number in range(20):
+        models = data.pairs.model[training._rows(np.random.default_rng(number))]
+        drawn.add(tuple(sorted(set(models.tolist()))))
+    assert drawn == {(0, 2), (1, 3)}
 
 
 def test_between_start_and_end_lies_their_mean_with_statistics_of_its_own(data: Data, tmp_path: Path) -> None:
