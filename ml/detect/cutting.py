@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import cv2
 import numpy as np
 import torch
 
 from ml.detect.networks import load_network
-from ml.geometry.boxes import crop_matrix
+from ml.geometry.boxes import clip, crop_matrix
 from ml.geometry.crops import warp
 from ml.types import Box, FloatArray, Photo
 
-__all__ = ["MARGIN", "object_share", "object_shares"]
+__all__ = ["MARGIN", "crop_shares", "object_share", "object_shares"]
 
 SIDE = 128  # pixels of the crop
 MARGIN = 0.2  # of the box, on each side
+_FINE = 128  # pixels of a crop's shares before they are averaged down
 
 
 def object_share(photo: Photo, box: Box) -> FloatArray:
@@ -34,6 +36,18 @@ def object_shares(photo: Photo, boxes: Sequence[Box]) -> FloatArray:
     with torch.inference_mode():
         pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
         return np.asarray(_network()(pictures)[:, 0].sigmoid().numpy())
+
+
+def crop_shares(photo: Photo, boxes: Sequence[Box], side: int) -> FloatArray:
+    """The same over crops as an embedder sees them (`ml.geometry.crops.crop_photo`): (n, side, side)."""
+    inner = [clip(box, photo.width, photo.height) for box in boxes]
+    shares = object_shares(photo, inner) if boxes else np.empty((0, side, side), np.float32)
+    found = np.empty((len(boxes), side, side), np.float32)
+    for place, (box, share) in enumerate(zip(inner, shares, strict=True)):
+        fine = crop_matrix(box, _FINE) @ np.linalg.inv(crop_matrix(box, len(share), MARGIN))
+        large = cv2.warpAffine(share.astype(np.float32), fine[:2], (_FINE, _FINE))
+        found[place] = cv2.resize(large, (side, side), interpolation=cv2.INTER_AREA)
+    return found
 
 
 @cache

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["Bars", "main"]
 
 
-_CONFIG = ("rank_by", "cell_weight", "cell_shift", "shortlist", "views_mean", "expansion", "expansion_weight")
+_CONFIG = (
+    "rank_by",
+    "cell_weight",
+    "cell_shift",
+    "outline_weight",
+    "shortlist",
+    "views_mean",
+    "expansion",
+    "expansion_weight",
+)
 
 
 class Bars:
@@ -173,7 +182,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rank-by", choices=["cosine", "calibrated"], help="instead of the index's setting")
     add("--cell-weight", type=float, help="share of the cell-by-cell score, 0 to 1, instead of the index's")
     add("--cell-shift", type=int, help="cells a view may be shifted by")
-    add("--shortlist", type=int, help="views compared cell by cell")
+    add("--outline-weight", type=float, help="share of how well a view covers the photo's object, 0 to 1")
+    add("--shortlist", type=int, help="views compared one by one")
     add("--views-mean", type=int, help="best views of a product whose mean it is ranked by")
     add("--expansion", type=int, help="best products whose views help in a second look")
     add("--expansion-weight", type=float, help="share of that second look, 0 to 1")

@@ -14,16 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ml import registry
+from ml.detect.cutting import crop_shares
 from ml.errors import BadBox, NoViews, ShapelensError
 from ml.geometry.boxes import clip
 from ml.geometry.crops import crop_photo
 from ml.pipelines.indexing import adapter_of, check_fingerprints
 from ml.pose.fitting import ModelPoseFitter
-from ml.protocols import Adapter, Detector, Embedder, Features
+from ml.protocols import Adapter, Detector, Embedder
 from ml.search.agreement import Agreement, agreement, other_viewpoints
 from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
 from ml.search.config import SearchConfig
 from ml.search.expansion import LEAST_OTHERS, expanded
+from ml.search.generation import MASK_SIDE
 from ml.search.indexes import EXACT, IndexChoice
 from ml.search.library import Library, Scored
 from ml.search.ranking import (
@@ -34,7 +36,7 @@ from ml.search.ranking import (
     is_truncated,
     usable_photos,
 )
-from ml.search.rerank import cell_masks, reranked
+from ml.search.rerank import Looks, cell_masks, reranked
 from ml.search.turning import PhotoViews, turned_best
 from ml.types import Box, Detection, FloatArray, Photo, Pose, View
 
@@ -51,6 +53,19 @@ Live = list[npt.NDArray[np.bool_]]  # a generation each: the views a search may 
 class PoseFitter(Protocol):
     def __call__(self, photo: Photo, box: Box, directory: Path, view: View) -> Pose | None:
         """The pose of the model in `directory`, seen about from `view`, so that it fills `box`."""
+
+
+class Cut(Protocol):
+    def __call__(self, photo: Photo, boxes: Sequence[Box], side: int) -> FloatArray:
+        """(n, side, side) in [0, 1] over each box's crop: how likely each pixel is the object's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """One photo, as it is matched: vector (d,), adapted."""
+
+    vector: FloatArray
+    looks: Looks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,13 +91,16 @@ class Searcher:
         *,
         config: SearchConfig | None = None,
         fit_pose: PoseFitter | None = None,
+        cut: Cut | None = None,
     ) -> None:
+        """cut: None compares no outlines."""
         self.library = library
         self.config = config or library.manifest.search
         self._embedder = embedder
         self._adapter = adapter
         self._detector = detector
         self._fit_pose = fit_pose
+        self._cut = cut
 
     @classmethod
     def open(
@@ -113,6 +131,7 @@ class Searcher:
             registry.detector(detector_name),
             config=config,
             fit_pose=fit_pose or ModelPoseFitter(),
+            cut=crop_shares,
         )
 
     def detect(self, photo: Photo) -> list[Detection]:
@@ -147,14 +166,14 @@ class Searcher:
         live = self.library.live_rows(withdrawn)
         tell("looking")
         with _timed(clock, "looking"):
-            infos, features = self._look(queries, tau, live, clock)
+            infos, seen = self._look(queries, tau, live, clock)
         if any(info.box_source != "shopper" for info in infos):
             tau = min(tau, self.config.found_tau)
         tell("matching")
         with _timed(clock, "matching"):
             used = [index for index, info in enumerate(infos) if info.is_used]
             try:
-                searched = self._match(infos, features, used, tau, live, clock)
+                searched = self._match(infos, seen, used, tau, live, clock)
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
             turns = [queries[index].turn for index in used]
@@ -190,7 +209,7 @@ class Searcher:
 
     def _look(
         self, queries: Sequence[PhotoQuery], tau: float, live: Live, clock: Clock
-    ) -> tuple[list[QueryInfo], Features]:
+    ) -> tuple[list[QueryInfo], list[_Seen]]:
         with _timed(clock, "detect"):
             infos = [self._find(query, tau, live) for query in queries]
         usable = usable_photos([is_truncated(info.box, *info.photo_size) for info in infos])
@@ -201,8 +220,17 @@ class Searcher:
                 crop_photo(query.photo, info.box, size) for query, info in zip(queries, infos, strict=True)
             ]
             features = self._embedder.embed(crops)
-            adapted = Features(self._adapter.adapt(features.vectors), features.cells)
-        return infos, adapted
+            vectors = self._adapter.adapt(features.vectors)
+        with _timed(clock, "outline"):
+            shares = [self._share(query.photo, info.box) for query, info in zip(queries, infos, strict=True)]
+        cells = [None] * len(infos) if features.cells is None else list(features.cells)
+        return infos, [_Seen(*one) for one in zip(vectors, map(Looks, cells, shares), strict=True)]
+
+    def _share(self, photo: Photo, box: Box) -> FloatArray | None:
+        if self._cut is None or self.config.outline_weight <= 0 or self.config.shortlist <= 0:
+            return None
+        share: FloatArray = self._cut(photo, [box], MASK_SIDE)[0]
+        return share
 
     def _find(self, query: PhotoQuery, tau: float, live: Live) -> QueryInfo:
         photo = query.photo
@@ -240,7 +268,7 @@ class Searcher:
     def _match(
         self,
         infos: Sequence[QueryInfo],
-        features: Features,
+        seen: Sequence[_Seen],
         used: Sequence[int],
         tau: float,
         live: Live,
@@ -248,13 +276,12 @@ class Searcher:
     ) -> list[_Searched]:
         searched = []
         with _timed(clock, "search"):
-            crops = [(features.vectors[index], infos[index].box.aspect) for index in used]
+            crops = [(seen[index].vector, infos[index].box.aspect) for index in used]
             found = self.library.score_photos(crops, tau, live)
         for index, scored in zip(used, found, strict=True):
             ranked: FloatArray = scored.cosines if self.config.rank_by == "cosine" else scored.calibrated
             with _timed(clock, "rerank"):
-                if features.cells is not None:
-                    ranked = self._rerank(scored, ranked, features.cells[index])
+                ranked = self._rerank(scored, ranked, seen[index].looks)
             with _timed(clock, "search"):
                 best = best_views(
                     ranked,
@@ -263,9 +290,8 @@ class Searcher:
                     len(self.library.model_ids),
                     mean_of=self.config.views_mean,
                 )
-                best = self._looked_twice(scored, best, features.vectors[index])
-            cells = None if features.cells is None else features.cells[index]
-            searched.append(_Searched(scored, ranked, best, cells))
+                best = self._looked_twice(scored, best, seen[index].vector)
+            searched.append(_Searched(scored, ranked, best, seen[index].looks.cells))
         return searched
 
     def _turned(self, searched: list[_Searched], turns: Sequence[float | None]) -> list[_Searched]:
@@ -302,17 +328,14 @@ class Searcher:
         weight = np.float32(config.expansion_weight)
         return replace(best, scores=(1 - weight) * best.scores + weight * again.scores)
 
-    def _rerank(self, scored: Scored, ranked: FloatArray, cells: FloatArray) -> FloatArray:
+    def _rerank(self, scored: Scored, ranked: FloatArray, looks: Looks) -> FloatArray:
         config = self.config
-        if config.cell_weight <= 0 or config.shortlist <= 0:
+        if config.shortlist <= 0:
             return ranked
         shortlist = np.arange(len(ranked))
         if len(ranked) > config.shortlist:
             shortlist = np.sort(np.argpartition(-ranked, config.shortlist)[: config.shortlist])
-        stored = self.library.cells(scored.rows[shortlist])
-        if stored is None:
-            return ranked
-        return reranked(ranked, shortlist, cells, stored, config)
+        return reranked(ranked, shortlist, looks, self.library.stored(scored.rows[shortlist]), config)
 
     def _matches(
         self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int], why_top: int | None
@@ -367,10 +390,11 @@ class Searcher:
         return tuple(self._photo_view(searched, int(rows[index]), photo) for index in found)
 
     def _agreement(self, searched: _Searched, row: int) -> Agreement | None:
-        if searched.cells is None or (stored := self.library.cells(np.array([row]))) is None:
+        cells, packed = self.library.stored(np.array([row]))
+        if searched.cells is None or cells is None:
             return None
-        mask = cell_masks(stored[1], *searched.cells.shape[1:])[0]
-        return agreement(searched.cells, stored[0][0], mask, shift=self.config.cell_shift)
+        mask = cell_masks(packed, *searched.cells.shape[1:])[0]
+        return agreement(searched.cells, cells[0], mask, shift=self.config.cell_shift)
 
     # ---- fitting ------------------------------------------------------------------------
 

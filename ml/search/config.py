@@ -14,9 +14,10 @@ Confidence = Literal["very likely", "likely", "similar shape", "weak"]
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
     """rank_by        what a view is ranked by: its cosine, or the cosine calibrated per view
-    shortlist      views, best first, that are compared cell by cell
+    shortlist      views, best first, that are compared one by one
     cell_weight    share of the cell-by-cell cosine in the re-ranked score, in [0, 1]; 0 switches it off
     cell_shift     cells a view may be shifted by against the photo, in each direction
+    outline_weight share of how well the view covers the photo's object, of that score and it; 0 switches it off
     views_mean     best views of a product whose mean it is ranked by: one lucky view counts less
     expansion      best products whose views the photo's vector is drawn toward for a second look
     expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
@@ -30,9 +31,10 @@ class SearchConfig:
     """
 
     rank_by: Literal["cosine", "calibrated"] = "cosine"
-    shortlist: int = 200
+    shortlist: int = 1000
     cell_weight: float = 0.5
     cell_shift: int = 1
+    outline_weight: float = 0.2
     views_mean: int = 3
     expansion: int = 10
     expansion_weight: float = 0.4

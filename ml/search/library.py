@@ -238,10 +238,18 @@ class Library:
         found = [self.locate(int(row)) for row in rows]
         return np.stack([np.asarray(generation.vectors[local], np.float32) for generation, local in found])
 
-    def cells(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8]] | None:
-        """Cells (m, c, r, k) and packed masks (m, 128) of global rows; None where there are no cells."""
-        if any(generation.cells is None for generation in self.generations):
-            return None
-        found = [self.locate(int(row)) for row in rows]
-        cells = [generation.cells[local] for generation, local in found if generation.cells is not None]
-        return np.stack(cells), np.stack([generation.masks[local] for generation, local in found])
+    def stored(
+        self, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int8] | None, npt.NDArray[np.uint8]]:
+        """Cells (m, c, r, k), None where there are none, and packed masks (m, 128) of global rows (m,) ascending."""
+        bounds = np.searchsorted(rows, self._offsets)
+        cells, masks = [], []
+        for generation, offset, (first, last) in zip(
+            self.generations, self._offsets[:-1], pairwise(bounds), strict=True
+        ):
+            local = rows[first:last] - offset
+            masks.append(generation.masks[local])
+            if generation.cells is not None:
+                cells.append(generation.cells[local])
+        has_cells = len(cells) == len(self.generations)
+        return np.concatenate(cells) if has_cells else None, np.concatenate(masks)

@@ -1,12 +1,14 @@
-"""Comparing the best views cell by cell: where a compact vector says what, aligned cells say which one.
+"""Comparing the best views one by one: where a compact vector says what, aligned cells and outlines say which one.
 
 A photo's cells are laid over a view's, a cell to either side allowed for a box that is a little off; only
-cells in which the view shows the object count, because only the view's mask is known.
+cells in which the view shows the object count. What the photo's pixels are taken for, object or not, is held
+against the view's mask.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +18,33 @@ from ml.search.config import SearchConfig
 from ml.search.generation import CELL_SCALE, MASK_SIDE
 from ml.types import FloatArray
 
-__all__ = ["blend", "cell_masks", "cell_scores", "quantize_cells", "reranked", "shifts"]
+__all__ = [
+    "Looks",
+    "blend",
+    "cell_masks",
+    "cell_scores",
+    "outline_scores",
+    "quantize_cells",
+    "reranked",
+    "shifts",
+]
 
+_UNSEEN = 0.25  # what a pixel weighs that is the object's in the view alone: in a photo something may hide it
 
 Part = tuple[slice, slice]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """What of a photo's object is compared with single views.
+
+    cells  (c, r, k) float32, each of length 1 over c; None where the embedder keeps none
+    share  (MASK_SIDE, MASK_SIDE) float32, how likely each pixel of the crop is the object's; None where nothing
+           tells
+    """
+
+    cells: FloatArray | None
+    share: FloatArray | None
 
 
 def quantize_cells(cells: FloatArray) -> npt.NDArray[np.int8]:
@@ -74,32 +99,52 @@ def shifts(rows: int, columns: int, most: int) -> Iterator[tuple[int, int, Part,
             yield down, right, of_view, of_photo
 
 
+def outline_scores(share: FloatArray, packed: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """How well each view covers the photo's object: share (MASK_SIDE, MASK_SIDE) in [0, 1], packed masks (n, 128)
+    -> (n,) in [0, 1].
+
+    Tversky's index (Features of similarity, 1977, eq. 4): what is the object's in the photo alone counts as a whole
+    miss, what is in the view alone as a quarter, since something may stand before it.
+    """
+    masks = np.unpackbits(packed, axis=1).astype(np.float32)
+    photo = np.asarray(share, np.float32).reshape(-1)
+    common = masks @ photo
+    missed = photo.sum() - common
+    unseen = masks.sum(axis=1) - common
+    return np.asarray(common / np.maximum(common + missed + _UNSEEN * unseen, 1e-6), np.float32)
+
+
 def reranked(
     scores: FloatArray,
     shortlist: npt.NDArray[np.int64],
-    query: FloatArray,
-    stored: tuple[npt.NDArray[np.int8], npt.NDArray[np.uint8]],
+    looks: Looks,
+    stored: tuple[npt.NDArray[np.int8] | None, npt.NDArray[np.uint8]],
     config: SearchConfig,
 ) -> FloatArray:
-    """Scores (m,) with those of the shortlist (s,) blended with their cells' scores.
+    """Scores (m,) with those of the shortlist (s,) blended with their cells' scores, then their outlines'.
 
-    query (c, r, k) as in `cell_scores`; stored: cells (s, c, r, k) int8 and packed masks (s, 128).
+    stored: the shortlist's cells (s, c, r, k) int8, or None, and packed masks (s, 128).
     """
-    masks = cell_masks(stored[1], *query.shape[1:])
-    by_cell = cell_scores(query, stored[0], masks, shift=config.cell_shift)
-    return blend(scores, shortlist, by_cell, config.cell_weight)
+    cells, packed = stored
+    if looks.cells is not None and cells is not None and config.cell_weight > 0:
+        masks = cell_masks(packed, *looks.cells.shape[1:])
+        by_cell = cell_scores(looks.cells, cells, masks, shift=config.cell_shift)
+        scores = blend(scores, shortlist, by_cell, config.cell_weight)
+    if looks.share is not None and config.outline_weight > 0:
+        scores = blend(scores, shortlist, outline_scores(looks.share, packed), config.outline_weight)
+    return scores
 
 
 def blend(
-    scores: FloatArray, shortlist: npt.NDArray[np.int64], by_cell: FloatArray, weight: float
+    scores: FloatArray, shortlist: npt.NDArray[np.int64], closer: FloatArray, weight: float
 ) -> FloatArray:
-    """Scores (m,) with the shortlisted ones re-ranked: (1 - weight) * score + weight * cell score.
+    """Scores (m,) with the shortlisted ones re-ranked: (1 - weight) * score + weight * the closer look's (s,).
 
-    Every other score gets the shortlist's lowest cell score, so the order among them stays and none of
+    Every other score gets the shortlist's lowest, so the order among them stays and none of
     them rises by not having been compared.
     """
     if len(shortlist) == 0:
         return scores
-    result = (1.0 - weight) * scores + weight * float(by_cell.min())
-    result[shortlist] = (1.0 - weight) * scores[shortlist] + weight * by_cell
+    result = (1.0 - weight) * scores + weight * float(closer.min())
+    result[shortlist] = (1.0 - weight) * scores[shortlist] + weight * closer
     return np.asarray(result, dtype=np.float32)

@@ -6,6 +6,7 @@ hand the best view of each product, the sum over several photos and the no-match
 
 from __future__ import annotations
 
+import warnings
 from typing import Protocol
 
 import numpy as np
@@ -46,10 +47,6 @@ class ExactScan:
         self._halves = vectors
         self._rows = rows
 
-    def _block(self, start: int, stop: int) -> torch.Tensor:
-        # np.array copies the block out of the read-only map, which torch can't share.
-        return torch.from_numpy(np.array(self._halves[start : min(start + _BLOCK, stop)])).float()
-
     def nearest(self, query: FloatArray, rows: slice) -> Found:
         """All rows of the slice."""
         return np.arange(rows.start, rows.stop), self.scores(query, rows)
@@ -75,10 +72,18 @@ class ExactScan:
             # A vector, not a matrix of one row: with the latter the same product takes many times as long.
             found: npt.NDArray[np.float32] = self._rows[rows] @ np.asarray(query, dtype=np.float32)
             return found
+        return self._streamed(np.asarray(query, dtype=np.float32), rows)
+
+    def _streamed(self, query: npt.NDArray[np.float32], rows: slice) -> npt.NDArray[np.float32]:
+        """Block by block through one buffer that stays in the cache; torch converts faster than numpy."""
         result = torch.empty(max(rows.stop - rows.start, 0))
-        column = torch.from_numpy(np.array(query, dtype=np.float32))
-        with torch.inference_mode():
-            for start in range(rows.start, rows.stop, _BLOCK):
-                block = self._block(start, rows.stop)
-                torch.mv(block, column, out=result[start - rows.start : start - rows.start + len(block)])
+        column = torch.from_numpy(query.copy())
+        buffer = torch.empty(_BLOCK, len(query))
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # it is only read
+            halves = torch.from_numpy(self._halves[rows])
+            for start in range(0, len(result), _BLOCK):
+                part = result[start : start + _BLOCK]
+                block = buffer[: len(part)].copy_(halves[start : start + _BLOCK])
+                torch.mv(block, column, out=part)
         return result.numpy()

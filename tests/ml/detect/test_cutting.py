@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ml.detect.cutting import MARGIN, object_share
+from ml.detect.cutting import MARGIN, crop_shares, object_share
 from ml.errors import BadBox
 from ml.geometry.boxes import crop_matrix, mask_box
 from ml.geometry.crops import uncrop
@@ -71,3 +71,22 @@ def test_a_box_without_area_is_refused() -> None:
     photo, _, _ = photograph("chair", 0)
     with pytest.raises(BadBox):
         object_share(photo, Box(10, 10, 10, 20))
+
+
+def test_a_crops_shares_lie_over_the_crop_an_embedder_sees() -> None:
+    """Laid back over the photo, they are what the network says there."""
+    photo, box, _ = photograph("chair", 3)
+    coarse = crop_shares(photo, [box, box], 32)
+    assert coarse.shape == (2, 32, 32)
+    np.testing.assert_array_equal(coarse[0], coarse[1])
+    fine = object_share(photo, box)
+    over_crop = uncrop(coarse[0], crop_matrix(box, 32), WIDTH, HEIGHT)
+    over_photo = uncrop(fine, crop_matrix(box, len(fine), MARGIN), WIDTH, HEIGHT)
+    inside = (slice(45, 195), slice(95, 225))
+    assert np.abs(over_crop - over_photo)[inside].mean() < 0.06
+    shifted = uncrop(np.roll(coarse[0], 3, axis=1), crop_matrix(box, 32), WIDTH, HEIGHT)
+    assert np.abs(shifted - over_photo)[inside].mean() > 0.1
+
+
+def test_no_box_has_no_shares() -> None:
+    assert crop_shares(photograph("chair", 3)[0], [], 32).shape == (0, 32, 32)

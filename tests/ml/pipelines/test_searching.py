@@ -18,7 +18,8 @@ from ml.render.raycast import RayScene
 from ml.render.silhouette import silhouette
 from ml.render.views import load_views
 from ml.search.config import SearchConfig
-from ml.search.generation import open_generation
+from ml.search.generation import MASK_SIDE, open_generation
+from ml.search.library import Library
 from ml.search.ranking import LACKING
 from ml.types import Box, Detection, Photo
 
@@ -74,7 +75,8 @@ def test_a_view_finds_its_product_and_its_viewpoint(searcher, onboarded, entries
     assert answer.no_match is False
 
 
-def test_the_neighbor_is_the_brute_forces(searcher):
+def test_the_neighbor_is_the_brute_forces(generation):
+    searcher = Searcher.open(generation, config=SearchConfig(outline_weight=0.0))
     rng = np.random.default_rng(0)
     for _ in range(30):
         photo = Photo(rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
@@ -95,6 +97,36 @@ def test_the_neighbor_is_the_brute_forces(searcher):
         first = [of_product[model][0] for model in expected]
         assert [match.view_id for match in answer.matches] == generation.view_ids[rows[first]].tolist()
         assert [match.score for match in answer.matches] == pytest.approx(cosines[first], abs=1e-5)
+
+
+def test_views_that_cover_the_photos_object_come_first(generation):
+    """Noise is like nothing, so what the photo's pixels are taken for decides: here, one view's own mask."""
+    opened = open_generation(generation)
+    wanted = int(np.argmax(opened.model_ids == 30))
+    masks = np.unpackbits(opened.masks, axis=1).astype(np.float64)
+    share = masks[wanted].reshape(MASK_SIDE, MASK_SIDE).astype(np.float32)
+    config = SearchConfig(outline_weight=0.9, views_mean=1, expansion_weight=0.0)
+    searcher = Searcher(
+        Library.open([generation]),
+        registry.embedder("hog"),
+        registry.adapter("identity"),
+        registry.detector(registry.DEFAULT_DETECTOR),
+        config=config,
+        cut=lambda photo, boxes, side: np.stack([share] * len(boxes)),
+    )
+    photo = Photo(np.random.default_rng(3).integers(0, 256, (90, 120, 3), dtype=np.uint8))
+    height = 80.0
+    box = Box(10, 5, 10 + height / float(opened.aspects[wanted]), 5 + height)
+    answer = searcher.search([PhotoQuery(photo, box)], tau=0.9)
+    assert answer.matches[0].model_id == 30
+    vector = registry.embedder("hog").embed([crop_photo(photo, box, 128)]).vectors[0]
+    _, rows, cosines = brute_force(searcher, vector, box.aspect, 0.9)
+    common = masks[rows] @ share.reshape(-1)
+    covered = common / (share.sum() + 0.25 * (masks[rows].sum(axis=1) - common))
+    totals = 0.1 * cosines + 0.9 * covered
+    for match in answer.matches:
+        best = totals[opened.model_ids[rows] == match.model_id].max()
+        assert match.total == pytest.approx(best, abs=1e-5)
 
 
 def test_the_second_look_is_the_brute_forces(generation, monkeypatch):

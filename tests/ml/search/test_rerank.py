@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.search.generation import pack_masks
-from ml.search.rerank import blend, cell_masks, cell_scores, quantize_cells
+from ml.search.config import SearchConfig
+from ml.search.generation import MASK_SIDE, pack_masks
+from ml.search.rerank import Looks, blend, cell_masks, cell_scores, outline_scores, quantize_cells, reranked
 
 
 def unit_cells(rng, *shape):
@@ -55,3 +56,38 @@ def test_blending_reorders_the_shortlist_and_lifts_nothing_else_over_it():
     mixed = blend(scores, np.array([0, 1]), np.array([0.2, 0.8], np.float32), 0.5)
     assert mixed == pytest.approx([0.55, 0.8, 0.45, 0.15])
     assert blend(scores, np.array([], np.int64), np.array([], np.float32), 0.5) is scores
+
+
+def packed(*slices):
+    masks = np.zeros((len(slices), MASK_SIDE, MASK_SIDE), bool)
+    for mask, part in zip(masks, slices, strict=True):
+        mask[part] = True
+    return pack_masks(masks)
+
+
+def test_an_outline_that_is_covered_scores_one_and_what_is_hidden_costs_less_than_what_is_missing():
+    share = np.zeros((MASK_SIDE, MASK_SIDE), np.float32)
+    share[8:24] = 1
+    same, larger, smaller, none = outline_scores(
+        share, packed(slice(8, 24), slice(0, 32), slice(8, 16), slice(0, 8))
+    )
+    assert same == 1
+    assert larger == pytest.approx(16 / (16 + 0.25 * 16))
+    assert smaller == pytest.approx(8 / 16)
+    assert none == 0
+
+
+def test_nothing_told_of_the_photo_is_no_error():
+    assert outline_scores(np.zeros((MASK_SIDE, MASK_SIDE)), packed(slice(0, 8))).tolist() == [0]
+
+
+def test_a_closer_look_takes_what_there_is():
+    """Without cells the outlines alone re-rank; without either, nothing does."""
+    scores = np.array([0.5, 0.4, 0.3], np.float32)
+    share = np.zeros((MASK_SIDE, MASK_SIDE), np.float32)
+    share[:16] = 1
+    stored = None, packed(slice(16, 32), slice(0, 16))
+    shortlist = np.array([0, 1])
+    config = SearchConfig(outline_weight=0.5)
+    assert reranked(scores, shortlist, Looks(None, None), stored, config) is scores
+    assert reranked(scores, shortlist, Looks(None, share), stored, config) == pytest.approx([0.25, 0.7, 0.15])
