@@ -35,6 +35,7 @@ _CONFIG = (
     "cell_weight",
     "cell_shift",
     "outline_weight",
+    "color_weight",
     "shortlist",
     "views_mean",
     "expansion",
@@ -183,6 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cell-weight", type=float, help="share of the cell-by-cell score, 0 to 1, instead of the index's")
     add("--cell-shift", type=int, help="cells a view may be shifted by")
     add("--outline-weight", type=float, help="share of how well a view covers the photo's object, 0 to 1")
+    add("--color-weight", type=float, help="share of the likeness of colors, 0 to 1")
     add("--shortlist", type=int, help="views compared one by one")
     add("--views-mean", type=int, help="best views of a product whose mean it is ranked by")
     add("--expansion", type=int, help="best products whose views help in a second look")

@@ -29,6 +29,7 @@ from ml.render.shading import RENDERER_FINGERPRINT
 from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
 from ml.search.calibration import ESTIMATOR, TAIL, fit_calibration
+from ml.search.colors import NAMES, colors_of_views
 from ml.search.config import SearchConfig
 from ml.search.decision import FALSE_ACCEPTS, RULE, draw_cohort, fit_no_match
 from ml.search.generation import (
@@ -58,7 +59,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 
 Describe = Callable[
     [int, int, Path | None], tuple[FloatArray, str]
@@ -128,6 +129,7 @@ def features_of(directory: Path, embedder_name: str, *, memory_bytes: int | None
         "angles": np.array([(view.azimuth, view.elevation) for view in views.grid], dtype=np.float64),
         "cameras": np.stack([camera_to_row(camera) for camera in views.cameras]),
         "masks": pack_masks(views.masks),
+        "colors": colors_of_views(views),
     }
     if features.cells is not None:
         content["cells"] = quantize_cells(features.cells)
@@ -371,6 +373,7 @@ def _scatter(
         "angles": (np.float64, (n, 2)),
         "cameras": (np.float64, (n, 22)),
         "masks": (np.uint8, (n, 128)),
+        "colors": (np.uint8, (n, len(NAMES))),
     }
     if info.cells:
         shapes["cells"] = (np.int8, (n, *info.cells))

@@ -23,6 +23,7 @@ from ml.pose.fitting import ModelPoseFitter
 from ml.protocols import Adapter, Detector, Embedder
 from ml.search.agreement import Agreement, agreement, other_viewpoints
 from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
+from ml.search.colors import colors_of_crop
 from ml.search.config import SearchConfig
 from ml.search.expansion import LEAST_OTHERS, expanded
 from ml.search.generation import MASK_SIDE
@@ -223,11 +224,18 @@ class Searcher:
             vectors = self._adapter.adapt(features.vectors)
         with _timed(clock, "outline"):
             shares = [self._share(query.photo, info.box) for query, info in zip(queries, infos, strict=True)]
+            colors = [
+                None if share is None else colors_of_crop(crop, share)
+                for crop, share in zip(crops, shares, strict=True)
+            ]
         cells = [None] * len(infos) if features.cells is None else list(features.cells)
-        return infos, [_Seen(*one) for one in zip(vectors, map(Looks, cells, shares), strict=True)]
+        looks = map(Looks, cells, shares, colors)
+        return infos, [_Seen(*one) for one in zip(vectors, looks, strict=True)]
 
     def _share(self, photo: Photo, box: Box) -> FloatArray | None:
-        if self._cut is None or self.config.outline_weight <= 0 or self.config.shortlist <= 0:
+        config = self.config
+        is_asked = config.shortlist > 0 and max(config.outline_weight, config.color_weight) > 0
+        if self._cut is None or not is_asked:
             return None
         share: FloatArray = self._cut(photo, [box], MASK_SIDE)[0]
         return share
@@ -390,11 +398,11 @@ class Searcher:
         return tuple(self._photo_view(searched, int(rows[index]), photo) for index in found)
 
     def _agreement(self, searched: _Searched, row: int) -> Agreement | None:
-        cells, packed = self.library.stored(np.array([row]))
-        if searched.cells is None or cells is None:
+        stored = self.library.stored(np.array([row]))
+        if searched.cells is None or stored.cells is None:
             return None
-        mask = cell_masks(packed, *searched.cells.shape[1:])[0]
-        return agreement(searched.cells, cells[0], mask, shift=self.config.cell_shift)
+        mask = cell_masks(stored.masks, *searched.cells.shape[1:])[0]
+        return agreement(searched.cells, stored.cells[0], mask, shift=self.config.cell_shift)
 
     # ---- fitting ------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ml.pipelines.progress import Progress, silent
 from ml.search.aspect import aspect_slice
 from ml.search.config import SearchConfig
 from ml.search.generation import MASK_SIDE, Generation, open_generation
-from ml.search.rerank import Looks, reranked
+from ml.search.rerank import Looks, Stored, reranked
 from ml.types import Box, Detection, FloatArray, Photo
 
 __all__ = ["Sighting", "find_model"]
@@ -88,7 +88,7 @@ def _seen_from(one: Sighting, photo: Photo, views: Generation, embedder: str) ->
     assert found.cells is not None  # the views have theirs by the same embedder
     fitting = aspect_slice(views.log_aspects, one.box.aspect, TAU, aspects=views.aspects)
     cosines = views.vectors[fitting].astype(np.float32) @ found.vectors[0]
-    stored = np.array(views.cells[fitting]), np.array(views.masks[fitting])
+    stored = Stored(np.array(views.cells[fitting]), np.array(views.masks[fitting]))
     looks = Looks(found.cells[0], crop_shares(photo, [one.box], MASK_SIDE)[0])
     ranked = reranked(cosines, np.arange(len(cosines)), looks, stored, SearchConfig())
     azimuth, elevation = np.degrees(views.angles[fitting.start + int(np.argmax(ranked))])

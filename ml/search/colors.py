@@ -5,6 +5,7 @@ Shape is what the network compares; color is a term of its own, which may be tur
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,17 @@ import numpy.typing as npt
 
 from ml.geometry.boxes import clip
 from ml.pose.masks import estimate_mask
-from ml.types import BoolArray, Box, Photo
+from ml.types import BoolArray, Box, Crop, FloatArray, Photo, ViewSet
 
-__all__ = ["NAMES", "colors_of_photo", "colors_of_thumbnail"]
+__all__ = [
+    "COLOR_SCALE",
+    "NAMES",
+    "color_scores",
+    "colors_of_crop",
+    "colors_of_photo",
+    "colors_of_thumbnail",
+    "colors_of_views",
+]
 
 # sRGB of typical surfaces in a room's light, several a name
 _TYPICAL: dict[str, tuple[tuple[int, int, int], ...]] = {
@@ -32,7 +41,12 @@ _TYPICAL: dict[str, tuple[tuple[int, int, int], ...]] = {
     "brown": ((100, 65, 40), (150, 105, 65), (190, 150, 105), (60, 42, 32)),
 }
 NAMES = tuple(_TYPICAL)
+COLOR_SCALE = 255  # of a view's shares, as an index keeps them
 SIDE = 64  # pixels, longer side of what is counted
+_VIEW_SIDE, _CROP_SIDE = 16, 32  # pixels of a view and of a photo's crop that are counted
+_SOFT = 10.0  # CIELAB: a name's share falls by e with each such distance, so that neighbors share a color
+_LIGHTNESS = 0.3  # of its difference that counts between a photo and a view: another light fell on it
+_BESIDE = 0.02  # what a pixel weighs that is likelier not the object's
 _GROUND_STEP = 3  # gray levels between neighbors by which a thumbnail's ground may change
 
 
@@ -66,6 +80,56 @@ def colors_of_thumbnail(path: Path) -> list[float]:
     return _shares(np.asarray(picture, np.uint8), seen[1:-1, 1:-1] == 0)
 
 
+def colors_of_views(views: ViewSet) -> npt.NDArray[np.uint8]:
+    """(n, 11) shares of NAMES in each view's object, times COLOR_SCALE."""
+    size = (_VIEW_SIDE, _VIEW_SIDE)
+    found = np.empty((len(views.grid), len(NAMES)), np.float32)
+    for k, (pixels, mask) in enumerate(zip(views.pixels, views.masks, strict=True)):
+        inside = mask.astype(np.float32)
+        filled = cv2.resize(inside, size, interpolation=cv2.INTER_AREA)
+        summed = cv2.resize(pixels * inside[..., None], size, interpolation=cv2.INTER_AREA)
+        mean = np.clip(summed / np.maximum(filled, 1e-3)[..., None], 0, 255).astype(np.uint8)
+        found[k] = _soft_shares(mean.reshape(-1, 3), filled.reshape(-1))
+    return np.rint(found * COLOR_SCALE).astype(np.uint8)
+
+
+def colors_of_crop(crop: Crop, share: FloatArray) -> npt.NDArray[np.float32]:
+    """(11,) shares of NAMES in a photo's object. share (s, s) in [0, 1]: how likely each of its pixels is the object's."""
+    size = (_CROP_SIDE, _CROP_SIDE)
+    pixels = np.ascontiguousarray(crop.pixels.transpose(1, 2, 0))
+    small = np.rint(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
+    is_object = cv2.resize(np.asarray(share, np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+    return _soft_shares(small.reshape(-1, 3), np.where(is_object.reshape(-1), 1.0, _BESIDE))
+
+
+def color_scores(photo: FloatArray, views: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """(11,) of a photo, (n, 11) of views times COLOR_SCALE -> (n,) in [0, 1], what they have in common.
+
+    Histogram intersection (Swain and Ballard, Color indexing, 1991).
+    """
+    common = np.minimum(views.astype(np.float32) / COLOR_SCALE, photo)
+    return np.asarray(common.sum(axis=1), np.float32)
+
+
+def _soft_shares(pixels: npt.NDArray[np.uint8], weights: FloatArray) -> npt.NDArray[np.float32]:
+    """(m, 3) sRGB, (m,) -> (11,) summing to 1: each pixel is shared among the names it is near to."""
+    typical, owners = _named()
+    off = (_lab(pixels)[:, None] - typical[None]) * np.array((_LIGHTNESS, 1.0, 1.0), np.float32)
+    distances = np.sqrt((off**2).sum(axis=2))
+    nearest = np.stack([distances[:, owners == name].min(axis=1) for name in range(len(NAMES))], axis=1)
+    likely = np.exp(-(nearest - nearest.min(axis=1, keepdims=True)) / _SOFT)
+    likely *= (weights / likely.sum(axis=1))[:, None]
+    shares = likely.sum(axis=0)
+    return np.asarray(shares / max(float(shares.sum()), 1e-6), np.float32)
+
+
+@cache
+def _named() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """CIELAB of the typical colors (t, 3), and whose each is (t,), of NAMES."""
+    owners = np.repeat(np.arange(len(NAMES)), [len(rows) for rows in _TYPICAL.values()])
+    return _lab(np.array([color for rows in _TYPICAL.values() for color in rows], np.uint8)), owners
+
+
 def _shares(pixels: npt.NDArray[np.uint8], part: BoolArray) -> list[float]:
     scale = min(1.0, SIDE / max(pixels.shape[:2]))
     size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
@@ -74,8 +138,7 @@ def _shares(pixels: npt.NDArray[np.uint8], part: BoolArray) -> list[float]:
     found = _lab(small[inside].reshape(-1, 3))
     if not len(found):
         return [0.0] * len(NAMES)
-    owners = np.repeat(np.arange(len(NAMES)), [len(rows) for rows in _TYPICAL.values()])
-    typical = _lab(np.array([color for rows in _TYPICAL.values() for color in rows], np.uint8))
+    typical, owners = _named()
     off = (found[:, None] - typical[None]) * (0.6, 1.0, 1.0)  # light changes more than hue
     nearest = owners[np.argmin((off**2).sum(axis=2), axis=1)]
     counts = np.bincount(nearest, minlength=len(NAMES))

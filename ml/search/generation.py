@@ -12,6 +12,7 @@ A generation is a folder that is never changed once it stands. Its rows are view
     angles.npy       (n, 2) float64, azimuth and elevation in radians
     cameras.npy      (n, 22) float64: fx fy cx cy width height, camera_from_model row-major
     masks.npy        (n, 128) uint8, the 32 x 32 mask of the crop, packed bits
+    colors.npy       (n, 11) uint8, shares of the basic colors times 255; not in generations built before they were
     calibration.npy  (n, 2) float32, c and d of calibrated = c * cosine + d
     adapter.safetensors  phi, where photos' descriptors are adapted (ml.adapt.linear)
     lists.faiss      the vectors once more, in inverted lists; only where asked for and good enough
@@ -74,6 +75,7 @@ class Generation:
     cameras: npt.NDArray[np.float64]
     masks: npt.NDArray[np.uint8]
     calibration: npt.NDArray[np.float32]
+    colors: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.view_ids)
@@ -125,7 +127,8 @@ def open_generation(folder: Path) -> Generation:
     cells = _map(folder / "cells.npy", n) if manifest.cells else None
     if vectors.shape != (n, manifest.dim) or (cells is not None and cells.shape[1:] != manifest.cells):
         raise GenerationCorrupt(f"{folder}: the vectors have shape {vectors.shape}; {_WAY_OUT}")
-    return Generation(folder, manifest, vectors, rows, cells, **tables)
+    colors = _map(folder / "colors.npy", n) if "colors.npy" in manifest.files else None
+    return Generation(folder, manifest, vectors, rows, cells, **tables, colors=colors)
 
 
 def _map(path: Path, rows: int) -> Array:

@@ -22,8 +22,9 @@ from ml.search.decision import COMPARED
 from ml.search.generation import Generation, open_generation
 from ml.search.indexes import EXACT, IndexChoice, open_scan
 from ml.search.manifest import Manifest
+from ml.search.rerank import Stored
 from ml.search.scan import ExactScan, Found
-from ml.types import BoolArray, Camera, FloatArray, View
+from ml.types import Array, BoolArray, Camera, FloatArray, View
 
 __all__ = ["Library", "Scored"]
 
@@ -238,18 +239,20 @@ class Library:
         found = [self.locate(int(row)) for row in rows]
         return np.stack([np.asarray(generation.vectors[local], np.float32) for generation, local in found])
 
-    def stored(
-        self, rows: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int8] | None, npt.NDArray[np.uint8]]:
-        """Cells (m, c, r, k), None where there are none, and packed masks (m, 128) of global rows (m,) ascending."""
+    def stored(self, rows: npt.NDArray[np.int64]) -> Stored:
+        """What is kept of global rows (m,) ascending; cells and colors where all generations have them."""
         bounds = np.searchsorted(rows, self._offsets)
-        cells, masks = [], []
-        for generation, offset, (first, last) in zip(
-            self.generations, self._offsets[:-1], pairwise(bounds), strict=True
-        ):
-            local = rows[first:last] - offset
-            masks.append(generation.masks[local])
-            if generation.cells is not None:
-                cells.append(generation.cells[local])
-        has_cells = len(cells) == len(self.generations)
-        return np.concatenate(cells) if has_cells else None, np.concatenate(masks)
+        local = [
+            rows[first:last] - offset
+            for offset, (first, last) in zip(self._offsets[:-1], pairwise(bounds), strict=True)
+        ]
+
+        def taken(name: str) -> Array | None:
+            tables = [getattr(generation, name) for generation in self.generations]
+            if any(table is None for table in tables):
+                return None
+            return np.concatenate([table[at] for table, at in zip(tables, local, strict=True)])
+
+        masks = taken("masks")
+        assert masks is not None
+        return Stored(taken("cells"), masks, taken("colors"))

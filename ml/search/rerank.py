@@ -1,4 +1,4 @@
-"""Comparing the best views one by one: where a compact vector says what, aligned cells and outlines say which one.
+"""Comparing the best views one by one: where a compact vector says what, aligned cells, outlines and colors say which one.
 
 A photo's cells are laid over a view's, a cell to either side allowed for a box that is a little off; only
 cells in which the view shows the object count. What the photo's pixels are taken for, object or not, is held
@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ml.search.colors import color_scores
 from ml.search.config import SearchConfig
 from ml.search.generation import CELL_SCALE, MASK_SIDE
 from ml.types import FloatArray
 
 __all__ = [
     "Looks",
+    "Stored",
     "blend",
     "cell_masks",
     "cell_scores",
@@ -41,10 +44,26 @@ class Looks:
     cells  (c, r, k) float32, each of length 1 over c; None where the embedder keeps none
     share  (MASK_SIDE, MASK_SIDE) float32, how likely each pixel of the crop is the object's; None where nothing
            tells
+    colors (11,) float32, shares of the basic colors in the object (`ml.search.colors`); None where nothing tells
     """
 
     cells: FloatArray | None
-    share: FloatArray | None
+    share: FloatArray | None = None
+    colors: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """What an index keeps of s views for this.
+
+    cells  (s, c, r, k) int8, or None
+    masks  (s, 128) uint8, packed
+    colors (s, 11) uint8, or None: indexes built before they were kept
+    """
+
+    cells: npt.NDArray[np.int8] | None
+    masks: npt.NDArray[np.uint8]
+    colors: npt.NDArray[np.uint8] | None = None
 
 
 def quantize_cells(cells: FloatArray) -> npt.NDArray[np.int8]:
@@ -68,19 +87,44 @@ def cell_scores(
     [0, 1]. A shift that leaves less than half of the object inside the photo's grid is not taken.
     Returns (n,) in [-1, 1].
     """
-    side_r, side_k = query.shape[1:]
-    views = torch.from_numpy(np.ascontiguousarray(cells)).float() / CELL_SCALE
-    weights = torch.from_numpy(np.ascontiguousarray(masks, dtype=np.float32))
-    total = weights.sum(dim=(1, 2)).clamp_min(1e-6)
-    photo = torch.from_numpy(np.ascontiguousarray(query, dtype=np.float32))
-    best = torch.full((len(views),), -1.0)
-    for _, _, of_view, of_photo in shifts(side_r, side_k, shift):
-        cosines = (views[:, :, of_view[0], of_view[1]] * photo[:, of_photo[0], of_photo[1]]).sum(dim=1)
-        inside = weights[:, of_view[0], of_view[1]]
-        weight = inside.sum(dim=(1, 2))
-        score = (cosines * inside).sum(dim=(1, 2)) / weight.clamp_min(1e-6)
-        best = torch.where(weight >= 0.5 * total, torch.maximum(best, score), best)
-    return np.asarray(best.numpy())
+    views = torch.from_numpy(np.ascontiguousarray(cells)).flatten(2).float()
+    photo = torch.from_numpy(np.ascontiguousarray(query, dtype=np.float32)).flatten(1).T / CELL_SCALE
+    weights = torch.from_numpy(np.ascontiguousarray(masks, dtype=np.float32)).flatten(1)
+    pairing = _pairing(*query.shape[1:], shift)
+    cosines = torch.matmul(photo, views).flatten(1)  # every cell of the photo with every one of the view
+    inside = weights[:, pairing.of_view]
+    total = inside @ pairing.of_shift
+    scores = (cosines[:, pairing.both] * inside) @ pairing.of_shift / total.clamp_min(1e-6)
+    is_enough = total >= 0.5 * weights.sum(dim=1, keepdim=True).clamp_min(1e-6)
+    return np.asarray(scores.masked_fill(~is_enough, -1.0).max(dim=1).values.numpy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairing:
+    """The m pairs of a photo's and a view's cell that lie on one another at any of s shifts.
+
+    of_view   (m,) the view's cell
+    both      (m,) the pair's place among all pairs, the photo's cell first
+    of_shift  (m, s) float32, 1 at the shift it belongs to
+    """
+
+    of_view: torch.Tensor
+    both: torch.Tensor
+    of_shift: torch.Tensor
+
+
+@cache
+def _pairing(rows: int, columns: int, most: int) -> _Pairing:
+    grid = torch.arange(rows * columns).view(rows, columns)
+    laid = [
+        (grid[of_view].flatten(), grid[of_photo].flatten())
+        for *_, of_view, of_photo in shifts(rows, columns, most)
+    ]
+    of_view, of_photo = (torch.cat(part) for part in zip(*laid, strict=True))
+    number = torch.repeat_interleave(torch.arange(len(laid)), torch.tensor([len(part[0]) for part in laid]))
+    return _Pairing(
+        of_view, of_photo * grid.numel() + of_view, torch.nn.functional.one_hot(number, len(laid)).float()
+    )
 
 
 def shifts(rows: int, columns: int, most: int) -> Iterator[tuple[int, int, Part, Part]]:
@@ -118,20 +162,19 @@ def reranked(
     scores: FloatArray,
     shortlist: npt.NDArray[np.int64],
     looks: Looks,
-    stored: tuple[npt.NDArray[np.int8] | None, npt.NDArray[np.uint8]],
+    stored: Stored,
     config: SearchConfig,
 ) -> FloatArray:
-    """Scores (m,) with those of the shortlist (s,) blended with their cells' scores, then their outlines'.
-
-    stored: the shortlist's cells (s, c, r, k) int8, or None, and packed masks (s, 128).
-    """
-    cells, packed = stored
-    if looks.cells is not None and cells is not None and config.cell_weight > 0:
-        masks = cell_masks(packed, *looks.cells.shape[1:])
-        by_cell = cell_scores(looks.cells, cells, masks, shift=config.cell_shift)
+    """Scores (m,) with those of the shortlist (s,) blended with their cells' scores, then their outlines', then
+    their colors'. stored: of the shortlist."""
+    if looks.cells is not None and stored.cells is not None and config.cell_weight > 0:
+        masks = cell_masks(stored.masks, *looks.cells.shape[1:])
+        by_cell = cell_scores(looks.cells, stored.cells, masks, shift=config.cell_shift)
         scores = blend(scores, shortlist, by_cell, config.cell_weight)
     if looks.share is not None and config.outline_weight > 0:
-        scores = blend(scores, shortlist, outline_scores(looks.share, packed), config.outline_weight)
+        scores = blend(scores, shortlist, outline_scores(looks.share, stored.masks), config.outline_weight)
+    if looks.colors is not None and stored.colors is not None and config.color_weight > 0:
+        scores = blend(scores, shortlist, color_scores(looks.colors, stored.colors), config.color_weight)
     return scores
 
 

@@ -76,7 +76,7 @@ def test_a_view_finds_its_product_and_its_viewpoint(searcher, onboarded, entries
 
 
 def test_the_neighbor_is_the_brute_forces(generation):
-    searcher = Searcher.open(generation, config=SearchConfig(outline_weight=0.0))
+    searcher = Searcher.open(generation, config=SearchConfig(outline_weight=0.0, color_weight=0.0))
     rng = np.random.default_rng(0)
     for _ in range(30):
         photo = Photo(rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
@@ -105,7 +105,7 @@ def test_views_that_cover_the_photos_object_come_first(generation):
     wanted = int(np.argmax(opened.model_ids == 30))
     masks = np.unpackbits(opened.masks, axis=1).astype(np.float64)
     share = masks[wanted].reshape(MASK_SIDE, MASK_SIDE).astype(np.float32)
-    config = SearchConfig(outline_weight=0.9, views_mean=1, expansion_weight=0.0)
+    config = SearchConfig(outline_weight=0.9, color_weight=0.0, views_mean=1, expansion_weight=0.0)
     searcher = Searcher(
         Library.open([generation]),
         registry.embedder("hog"),

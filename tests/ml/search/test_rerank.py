@@ -3,9 +3,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ml.search.colors import COLOR_SCALE, NAMES
 from ml.search.config import SearchConfig
 from ml.search.generation import MASK_SIDE, pack_masks
-from ml.search.rerank import Looks, blend, cell_masks, cell_scores, outline_scores, quantize_cells, reranked
+from ml.search.rerank import (
+    Looks,
+    Stored,
+    blend,
+    cell_masks,
+    cell_scores,
+    outline_scores,
+    quantize_cells,
+    reranked,
+)
 
 
 def unit_cells(rng, *shape):
@@ -86,8 +96,14 @@ def test_a_closer_look_takes_what_there_is():
     scores = np.array([0.5, 0.4, 0.3], np.float32)
     share = np.zeros((MASK_SIDE, MASK_SIDE), np.float32)
     share[:16] = 1
-    stored = None, packed(slice(16, 32), slice(0, 16))
+    stored = Stored(None, packed(slice(16, 32), slice(0, 16)))
     shortlist = np.array([0, 1])
-    config = SearchConfig(outline_weight=0.5)
-    assert reranked(scores, shortlist, Looks(None, None), stored, config) is scores
+    config = SearchConfig(outline_weight=0.5, color_weight=0.5)
+    assert reranked(scores, shortlist, Looks(None), stored, config) is scores
     assert reranked(scores, shortlist, Looks(None, share), stored, config) == pytest.approx([0.25, 0.7, 0.15])
+    red, blue = np.eye(len(NAMES), dtype=np.float32)[[NAMES.index("red"), NAMES.index("blue")]]
+    colored = Stored(None, stored.masks, np.stack([red, blue]).astype(np.uint8) * COLOR_SCALE)
+    assert reranked(scores, shortlist, Looks(None, None, red), colored, config) == pytest.approx(
+        [0.75, 0.2, 0.15]
+    )
+    assert reranked(scores, shortlist, Looks(None, None, red), stored, config) is scores
