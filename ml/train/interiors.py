@@ -21,7 +21,7 @@ from ml.geometry.cameras import camera_center, look_at
 from ml.pipelines.progress import Progress
 from ml.render.raycast import GBuffer, RayScene
 from ml.train.pairs import ModelSpec, mesh_of
-from ml.types import BoolArray, Camera, Mesh
+from ml.types import BoolArray, Camera, Material, Mesh
 
 __all__ = [
     "INTERIOR_SIDE",
@@ -40,6 +40,8 @@ A_POOL, POOL_ROOMS = 32, 64  # models loaded at a time, and rooms furnished with
 _FACES = 120_000  # of a model worth loading here
 _HIDDEN = 0.45  # share of an object that must be seen for it to be one
 _SMALL = 0.6  # metres: what is smaller stands on something, where there is something
+_ON_BLOCK = 0.5  # of what is small stands on a block that is the room's, as a counter or a plain table is
+_BLOCK = -1  # number of a model that no spec made
 _SUBJECT = (0.3, 0.85)  # of the picture's side, by what the photo is of
 _TRIES = 12
 _REACH = 0.5  # metres from which a corner is darkened
@@ -76,7 +78,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Model:
-    """number: among the specs."""
+    """number: among the specs, or _BLOCK."""
 
     number: int
     mesh: Mesh
@@ -102,6 +104,14 @@ class _Placed:
     def reach(self) -> float:
         """Of its footprint."""
         return 0.5 * float(np.hypot(self.model.extents[0], self.model.extents[2]))
+
+    @property
+    def top(self) -> float:
+        return float(self.center[1] + self.model.extents[1] / 2)
+
+    @property
+    def is_block(self) -> bool:
+        return self.model.number == _BLOCK
 
 
 def render_interiors(
@@ -195,14 +205,17 @@ def _room(pool: Sequence[_Model], photos: npt.NDArray[np.uint8], rng: np.random.
         mine = is_hit & (nearest == number)
         if mine.any():
             normal[mine] = buffer.normal[mine] @ placed.room_from_model[:3, :3].T
-            albedo[mine] = _painted(buffer, rng)[mine]
             position[mine] = _points(camera, buffer.depth)[mine]
+            if placed.is_block:
+                albedo[mine] = _Paint(photos, rng).at(_across(position[mine], normal[mine]))
+            else:
+                albedo[mine] = _painted(buffer, rng)[mine]
     picture = _lit(furniture, camera, walls, position, normal, albedo, rng)
     objects = np.zeros(is_hit.shape, np.uint8)
     seen: list[Seen] = []
     for number, placed in enumerate(furniture):
         mine = is_hit & (nearest == number)
-        if mine.sum() > _HIDDEN * max(1, int(buffers[number].alpha.sum())):
+        if not placed.is_block and mine.sum() > _HIDDEN * max(1, int(buffers[number].alpha.sum())):
             model = placed.model
             seen.append(Seen(model.number, model.mesh, model.scene, _seen_by(placed, camera)))
             objects[mine] = len(seen)
@@ -217,18 +230,45 @@ def _furnished(pool: Sequence[_Model], rng: np.random.Generator) -> list[_Placed
     objects: list[_Placed] = []
     for _ in range(int(rng.integers(1, MOST_OBJECTS + 1))):
         model = pool[int(rng.integers(len(pool)))]
-        place = np.eye(4)
-        place[:3, :3] = Rotation.from_euler("y", rng.uniform(0, 2 * math.pi)).as_matrix()
-        one = _Placed(model, place)
+        one = _turned(model, rng)
+        is_small = model.extents.max() < _SMALL
+        if is_small and rng.random() < _ON_BLOCK:
+            block = _turned(_block(model, rng), rng)
+            if _put_down(block, objects, rng):
+                _put_on(one, block, rng)
+                objects += [one, block]
+            continue
         supports = [other for other in objects if other.center[1] < 0.6 and other.model.extents[1] < 1.3]
-        if model.extents.max() < _SMALL and supports and rng.random() < 0.8:
+        if is_small and supports and rng.random() < 0.8:
             _put_on(one, supports[int(rng.integers(len(supports)))], rng)
         elif not _put_down(one, objects, rng):
             continue
         objects.append(one)
-    subject = int(rng.integers(len(objects)))
+    named = [place for place, one in enumerate(objects) if not one.is_block]
+    subject = int(rng.choice(named))
     objects[0], objects[subject] = objects[subject], objects[0]
     return objects
+
+
+def _turned(model: _Model, rng: np.random.Generator) -> _Placed:
+    """Any way around, not yet anywhere."""
+    place = np.eye(4)
+    place[:3, :3] = Rotation.from_euler("y", rng.uniform(0, 2 * math.pi)).as_matrix()
+    return _Placed(model, place)
+
+
+def _block(under: _Model, rng: np.random.Generator) -> _Model:
+    """A plain box that the model can stand on; it is no object, and gets a paint of the room's."""
+    least = 1.2 * max(under.extents[0], under.extents[2])
+    extents = np.array(
+        [rng.uniform(least, least + 1.2), rng.uniform(0.05, 1.1), rng.uniform(least, least + 0.8)]
+    )
+    sides = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    faces = np.array([corners for a, b, c, d in quads for corners in ((a, b, c), (a, c, d))], np.int32)
+    paint = Material("block", np.ones(4, np.float32))
+    mesh = Mesh(sides * extents, faces, np.zeros(len(faces), np.int32), (paint,))
+    return _Model(_BLOCK, mesh, RayScene(mesh))
 
 
 def _put_on(one: _Placed, support: _Placed, rng: np.random.Generator) -> None:
@@ -282,7 +322,9 @@ def _camera(objects: Sequence[_Placed], rng: np.random.Generator, side: int) -> 
         )
         center = camera_center(camera)
         if center[1] < 0.15 or any(
-            np.linalg.norm((center - other.center)[[0, 2]]) < other.reach + 0.1 for other in objects[1:]
+            center[1] < other.top + 0.1
+            and np.linalg.norm((center - other.center)[[0, 2]]) < other.reach + 0.1
+            for other in objects[1:]
         ):
             continue
         alone = _mask(subject, camera)
@@ -386,6 +428,14 @@ def _shell(
             if number == 1 and not high and rng.random() < 0.4:
                 albedo[here] = _hung(albedo[here], across, photos, rng, least=0.8)
     return met @ walls.turn, normal @ walls.turn, albedo
+
+
+def _across(points: Vector, normals: Vector) -> Vector:
+    """(n, 2) metres over the surface of a block, from points and normals (n, 3)."""
+    is_top = np.abs(normals[:, 1]) > 0.7
+    return np.where(
+        is_top[:, None], points[:, [0, 2]], np.stack([points[:, 0] + points[:, 2], points[:, 1]], axis=1)
+    )
 
 
 class _Paint:

@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dim", type=int, default=128, help="of drawn vectors; 128 are viewnet's")
     parser.add_argument("--postgres", metavar="ADDRESS", help="of a server with pgvector, to be measured too")
     parser.add_argument("--generation", type=Path, help="the vectors of an index, instead of drawn ones")
+    parser.add_argument("--gallery", type=Path, metavar="SRC", help="models to render, instead of drawn ones")
     parser.add_argument("--embedder", default=registry.DEFAULT_EMBEDDER)
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     parser.add_argument(
@@ -67,7 +68,7 @@ def _sections(arguments: argparse.Namespace, console: Console) -> Iterator[Secti
                     drawn = search.draw_vectors(size, arguments.dim, folder)
                     yield search.search_section(drawn, arguments.postgres)
         if "render" in wanted:
-            yield stages.rendering_section(products=1 if arguments.quick else 4)
+            yield stages.rendering_section(products=1 if arguments.quick else 4, gallery=arguments.gallery)
         if "embed" in wanted:
             yield stages.embedding_section(arguments.embedder, crops=32 if arguments.quick else 128)
         if "import" in wanted:
