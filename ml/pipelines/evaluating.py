@@ -28,7 +28,7 @@ FOUND = 0.5  # IoU with the true box above which a detected box counts
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
-    """top: products listed a query (the scores see the whole ranking); config: None takes the index's."""
+    """top: products listed a query (the scores see the whole ranking); config: None takes this release's."""
 
     top: int = 10
     tau: float = 0.9
@@ -114,7 +114,9 @@ def _evaluate(
         options=options.index,
         progress=tell,
     )
-    searcher = Searcher.open(built.generation, embedder_name=options.index.embedder, config=options.config)
+    searcher = Searcher.open(
+        built.generation, embedder_name=options.index.embedder, config=options.config or SearchConfig()
+    )
     ready = time.perf_counter()
     results = []
     for done, query in enumerate(queries):

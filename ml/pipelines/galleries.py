@@ -12,7 +12,7 @@ from ml import registry
 from ml.errors import NoViews
 from ml.evaluation.queries import Gallery, GalleryItem
 from ml.mesh.sources import content_hash, open_source
-from ml.pipelines.indexing import CalibrationSource, GenerationEntry, build_generation
+from ml.pipelines.indexing import FEATURES_VERSION, CalibrationSource, GenerationEntry, build_generation
 from ml.pipelines.onboarding import OnboardJob, onboard_many
 from ml.pipelines.progress import Progress, silent
 from ml.render.shading import RENDERER_FINGERPRINT
@@ -205,6 +205,7 @@ def _generation_name(entries: Sequence[GenerationEntry], options: IndexOptions) 
         RENDERER_FINGERPRINT,
         repr(options.calibration),
         RULE,
+        f"features {FEATURES_VERSION}",
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return f"{options.embedder}-{digest}"

@@ -47,6 +47,7 @@ from ml.search.rerank import quantize_cells
 from ml.types import Array, FloatArray, ViewSet
 
 __all__ = [
+    "FEATURES_VERSION",
     "CalibrationSource",
     "GenerationEntry",
     "adapter_of",
