@@ -28,12 +28,14 @@ FILES = Path(__file__).parents[1] / "ml" / "mesh" / "files"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """seeds: sound files to damage; parse: reads one; refusals: what it may raise; inputs: of one `make fuzz`."""
+    """seeds: sound files to damage; parse: reads one; refusals: what it may raise; inputs: of one `make fuzz`;
+    has_child: parse makes a process of its own."""
 
     seeds: Callable[[], list[bytes]]
     parse: Callable[[bytes], object]
     refusals: tuple[type[Exception], ...] = (ShapelensError,)
     inputs: int = 10_000
+    has_child: bool = False
 
 
 # ---- photos -------------------------------------------------------------------------------
@@ -92,6 +94,27 @@ def _read_mesh(suffix: str) -> Callable[[bytes], object]:
                 for beside in ("stool.bin", "checker.png"):
                     shutil.copy(FILES / "blender" / "separate" / beside, folder)
             return load_model(ModelFile(key="k", path=path, name="n"))
+
+    return parse
+
+
+def _read_in_a_child(suffix: str) -> Callable[[bytes], object]:
+    """As an import reads it: where the reader is another project's compiled code, its crash is answered as well."""
+
+    def parse(data: bytes) -> object:
+        from ml.mesh.models import load_model
+        from ml.pipelines.children import ChildLimits, run_in_children
+        from ml.types import ModelFile
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"model.{suffix}"
+            path.write_bytes(data)
+            jobs = [ModelFile(key="k", path=path, name="n")]
+            limits = ChildLimits(seconds=60, memory_mb=2048)
+            outcome = next(run_in_children(load_model, jobs, workers=1, limits=limits))
+            if outcome.error is not None:
+                raise outcome.error
+            return outcome.made
 
     return parse
 
@@ -165,7 +188,7 @@ TARGETS: dict[str, Target] = {
         suffix: Target(_mesh_seeds(suffix), _read_mesh(suffix))
         for suffix in ("glb", "gltf", "obj", "stl", "ply", "off", "3mf", "dae")
     },
-    "step": Target(_mesh_seeds("step"), _read_mesh("step"), inputs=200),
+    "step": Target(_mesh_seeds("step"), _read_in_a_child("step"), inputs=200, has_child=True),
     "zip": Target(_archives, _open_source("shop.zip")),
     "sh3f": Target(_sweet_home, _open_source("shop.sh3f")),
     "csv": Target(_tables, _read_table("csv"), (ShapelensError, ValueError, OSError)),
