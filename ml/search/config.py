@@ -17,8 +17,9 @@ class SearchConfig:
     shortlist      views, best first, that are compared one by one
     cell_weight    share of the cell-by-cell cosine in the re-ranked score, in [0, 1]; 0 switches it off
     cell_shift     cells a view may be shifted by against the photo, in each direction
-    outline_weight share of how well the view covers the photo's object, of that score and it; 0 switches it off
-    color_weight   share of the likeness of colors, of all those and it; 0 switches it off
+    color_weight   share of the likeness of colors, of that score and it, where colors tell the views apart; 0 switches
+                   it off
+    outline_weight where they don't: share of how well the view covers the photo's object; 0 switches it off
     views_mean     best views of a product whose mean it is ranked by: one lucky view counts less
     expansion      best products whose views the photo's vector is drawn toward for a second look
     expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
@@ -35,8 +36,8 @@ class SearchConfig:
     shortlist: int = 200
     cell_weight: float = 0.5
     cell_shift: int = 1
+    color_weight: float = 0.12
     outline_weight: float = 0.13
-    color_weight: float = 0.1
     views_mean: int = 3
     expansion: int = 10
     expansion_weight: float = 0.4

@@ -32,6 +32,7 @@ __all__ = [
     "shifts",
 ]
 
+_TELLING = 0.05  # standard deviation of a shortlist's color scores; of untextured models it is at most 0.03
 _UNSEEN = 0.25  # what a pixel weighs that is the object's in the view alone: in a photo something may hide it
 
 Part = tuple[slice, slice]
@@ -165,17 +166,21 @@ def reranked(
     stored: Stored,
     config: SearchConfig,
 ) -> FloatArray:
-    """Scores (m,) with those of the shortlist (s,) blended with their cells' scores, then their outlines', then
-    their colors'. stored: of the shortlist."""
+    """Scores (m,) with those of the shortlist (s,) blended with their cells' scores, then with their colors' where
+    these tell the views apart, else with their outlines': models without materials have nothing but their shape.
+
+    stored: of the shortlist. Without colors neither is done.
+    """
     if looks.cells is not None and stored.cells is not None and config.cell_weight > 0:
         masks = cell_masks(stored.masks, *looks.cells.shape[1:])
         by_cell = cell_scores(looks.cells, stored.cells, masks, shift=config.cell_shift)
         scores = blend(scores, shortlist, by_cell, config.cell_weight)
-    if looks.share is not None and config.outline_weight > 0:
-        scores = blend(scores, shortlist, outline_scores(looks.share, stored.masks), config.outline_weight)
-    if looks.colors is not None and stored.colors is not None and config.color_weight > 0:
-        scores = blend(scores, shortlist, color_scores(looks.colors, stored.colors), config.color_weight)
-    return scores
+    if looks.colors is None or looks.share is None or stored.colors is None:
+        return scores
+    by_color = color_scores(looks.colors, stored.colors)
+    if float(by_color.std()) >= _TELLING:
+        return blend(scores, shortlist, by_color, config.color_weight)
+    return blend(scores, shortlist, outline_scores(looks.share, stored.masks), config.outline_weight)
 
 
 def blend(
@@ -186,7 +191,7 @@ def blend(
     Every other score gets the shortlist's lowest, so the order among them stays and none of
     them rises by not having been compared.
     """
-    if len(shortlist) == 0:
+    if len(shortlist) == 0 or weight <= 0:
         return scores
     result = (1.0 - weight) * scores + weight * float(closer.min())
     result[shortlist] = (1.0 - weight) * scores[shortlist] + weight * closer

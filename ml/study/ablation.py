@@ -32,8 +32,7 @@ __all__ = [
 
 MEASURES = {"exact": ("top1", "top10", "precision5"), "product": ("top1",), "category": ("top1",)}
 _ONE_LOOK = SearchConfig(expansion_weight=0.0)
-_OUTLINE = dataclasses.replace(_ONE_LOOK, color_weight=0.0, views_mean=1)
-_CELLS = dataclasses.replace(_OUTLINE, outline_weight=0.0)
+_CELLS = dataclasses.replace(_ONE_LOOK, color_weight=0.0, outline_weight=0.0, views_mean=1)
 _PLAIN = dataclasses.replace(_CELLS, cell_weight=0.0)
 _STEPS: dict[str, tuple[str, SearchConfig, bool]] = {
     # name: embedder ("" for the one studied), how it ranks, whether photos' descriptors are adapted
@@ -42,8 +41,7 @@ _STEPS: dict[str, tuple[str, SearchConfig, bool]] = {
     "... adapted (phi)": ("", _PLAIN, True),
     "... calibrated view by view": ("", dataclasses.replace(_PLAIN, rank_by="calibrated"), False),
     "... re-ranked by cells": ("", _CELLS, False),
-    "... and by the object's mask": ("", _OUTLINE, False),
-    "... and by its colors": ("", dataclasses.replace(_ONE_LOOK, views_mean=1), False),
+    "... and by colors, or the object's mask": ("", dataclasses.replace(_ONE_LOOK, views_mean=1), False),
     "... and the mean of the best views": ("", _ONE_LOOK, False),
     "... and a second look with the first ones' help: shipped": ("", SearchConfig(), False),
     "shipped, adapted (phi)": ("", SearchConfig(), True),

@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0; 2 for bad input."""
     parser = argparse.ArgumentParser("python -m ml train join", description=__doc__)
     parser.add_argument(
-        "weights", type=Path, nargs="+", help="viewnet.safetensors of the trainings, in order"
+        "weights",
+        nargs="+",
+        help="viewnet.safetensors of the trainings, in order; FILE#0 is a file's first network",
     )
     parser.add_argument("--trained", type=Path, required=True, help="--out of python -m ml train: its pairs")
     parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything, as in training")
@@ -46,17 +48,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def members_of(files: Sequence[Path]) -> tuple[list[ViewNet], dict[str, Any]]:
-    """All networks of the files, and what is known of their trainings.
+def members_of(files: Sequence[str]) -> tuple[list[ViewNet], dict[str, Any]]:
+    """All networks of the files, or with FILE#NUMBER one of them, and what is known of their trainings.
 
-    Raises WeightsMissing, BadSource for networks of different shapes.
+    Raises WeightsMissing, BadSource for networks of different shapes and for a number a file does not have.
     """
     nets: list[ViewNet] = []
     trainings: list[dict[str, Any]] = []
-    for path in files:
-        tensors, facts, _ = read_weights(path, "give files that python -m ml train has written")
-        nets += networks_of(tensors, facts).nets
-        trainings += facts["trainings"]
+    for text in files:
+        name, _, number = text.partition("#")
+        tensors, facts, _ = read_weights(Path(name), "give files that python -m ml train has written")
+        found = networks_of(tensors, facts).nets
+        if number and number not in map(str, range(len(found))):
+            raise BadSource(f"{text}: the file has {len(found)} networks, counted from 0")
+        taken = slice(int(number), int(number) + 1) if number else slice(None)
+        nets += found[taken]
+        trainings += facts["trainings"][taken]
     if len({net.shape for net in nets}) > 1:
         raise BadSource("the networks have different shapes; join those trained with the same one")
     return nets, {"trainings": trainings}

@@ -91,19 +91,20 @@ def test_nothing_told_of_the_photo_is_no_error():
     assert outline_scores(np.zeros((MASK_SIDE, MASK_SIDE)), packed(slice(0, 8))).tolist() == [0]
 
 
-def test_a_closer_look_takes_what_there_is():
-    """Without cells the outlines alone re-rank; without either, nothing does."""
+def test_colors_decide_where_they_differ_and_outlines_where_they_do_not():
     scores = np.array([0.5, 0.4, 0.3], np.float32)
     share = np.zeros((MASK_SIDE, MASK_SIDE), np.float32)
     share[:16] = 1
-    stored = Stored(None, packed(slice(16, 32), slice(0, 16)))
-    shortlist = np.array([0, 1])
-    config = SearchConfig(outline_weight=0.5, color_weight=0.5)
-    assert reranked(scores, shortlist, Looks(None), stored, config) is scores
-    assert reranked(scores, shortlist, Looks(None, share), stored, config) == pytest.approx([0.25, 0.7, 0.15])
+    masks = packed(slice(16, 32), slice(0, 16))
     red, blue = np.eye(len(NAMES), dtype=np.float32)[[NAMES.index("red"), NAMES.index("blue")]]
-    colored = Stored(None, stored.masks, np.stack([red, blue]).astype(np.uint8) * COLOR_SCALE)
-    assert reranked(scores, shortlist, Looks(None, None, red), colored, config) == pytest.approx(
-        [0.75, 0.2, 0.15]
-    )
-    assert reranked(scores, shortlist, Looks(None, None, red), stored, config) is scores
+
+    def found(looks, *colors):
+        stored = Stored(None, masks, np.stack(colors).astype(np.uint8) * COLOR_SCALE if colors else None)
+        config = SearchConfig(outline_weight=0.5, color_weight=0.5)
+        return reranked(scores, np.array([0, 1]), looks, stored, config)
+
+    assert found(Looks(None, share, red), red, blue) == pytest.approx([0.75, 0.2, 0.15])
+    assert found(Looks(None, share, blue), red, blue) == pytest.approx([0.25, 0.7, 0.15])
+    assert found(Looks(None, share, red), red, red) == pytest.approx([0.25, 0.7, 0.15])
+    assert found(Looks(None), red, blue) is scores  # nothing is known of the photo's object
+    assert found(Looks(None, share, red)) is scores  # an index built before colors were kept

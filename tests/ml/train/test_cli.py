@@ -65,6 +65,13 @@ def test_two_stages_make_weights_a_curve_and_can_go_on(photos: Path, tmp_path: P
     assert np.array_equal(members[0].to_vector.weight.detach().numpy(), of_first)
     assert main(["join", str(tmp_path / "none.safetensors"), *rest]) == 2
 
+    # and of those two, the second with the first's file
+    assert main(["join", f"{joined}#1", files[0], *rest]) == 0
+    tensors, facts, _ = read_weights(joined, "")
+    assert [training["steps"] for training in facts["trainings"]] == [2, 4]
+    assert np.array_equal(networks_of(tensors, facts).nets[1].to_vector.weight.detach().numpy(), of_first)
+    assert main(["join", f"{joined}#2", *rest]) == 2
+
 
 def test_kin_are_models_of_one_kind() -> None:
     kin = _kin(["Oak chair", "Chair 2", "Table", "chair", "Coffee table", "17"])
