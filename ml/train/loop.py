@@ -61,9 +61,10 @@ class Recipe:
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """pairs to match; furniture and caltech, whose categories are a side task and are contrasted with the
-    pairs' names where one fits; sightings: of the same specs as the pairs, or None; backgrounds (b, S, S) uint8, of which the first `photographs` show anything but
+    pairs' names where one fits; backgrounds (b, S, S) uint8, of which the first `photographs` show anything but
     products; absent: how many of these are wrong answers in training, 0 for none. The others tell, at the end,
-    what such photographs look like to a network that was not taught them."""
+    what such photographs look like to a network that was not taught them. sightings: of the same specs as the
+    pairs, or None."""
 
     pairs: PairSet
     furniture: PhotoSet | None
