@@ -343,7 +343,8 @@ class Searcher:
         shortlist = np.arange(len(ranked))
         if len(ranked) > config.shortlist:
             shortlist = np.sort(np.argpartition(-ranked, config.shortlist)[: config.shortlist])
-        return reranked(ranked, shortlist, looks, self.library.stored(scored.rows[shortlist]), config)
+        stored = self.library.stored(scored.rows[shortlist])
+        return reranked(ranked, shortlist, looks, stored, config, is_colored=self.library.is_colored)
 
     def _matches(
         self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int], why_top: int | None

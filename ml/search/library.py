@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ml.errors import NoViews
 from ml.search.aspect import aspect_slice, widen
+from ml.search.colors import tell_apart
 from ml.search.decision import COMPARED
 from ml.search.generation import Generation, open_generation
 from ml.search.indexes import EXACT, IndexChoice, open_scan
@@ -68,6 +69,8 @@ class Library:
             last[self._products[-1]] = index
         self._is_current = [last[found] == index for index, found in enumerate(self._products)]
         cohort = self.manifest.no_match.get("cohort")
+        colors = self.generations[0].colors
+        self.is_colored = colors is not None and tell_apart(colors)
         self.cohort: BoolArray | None = None if cohort is None else np.isin(self.model_ids, cohort)
 
     @classmethod

@@ -32,7 +32,6 @@ __all__ = [
     "shifts",
 ]
 
-_TELLING = 0.05  # standard deviation of a shortlist's color scores; of untextured models it is at most 0.03
 _UNSEEN = 0.25  # what a pixel weighs that is the object's in the view alone: in a photo something may hide it
 
 Part = tuple[slice, slice]
@@ -165,9 +164,12 @@ def reranked(
     looks: Looks,
     stored: Stored,
     config: SearchConfig,
+    *,
+    is_colored: bool = False,
 ) -> FloatArray:
     """Scores (m,) with those of the shortlist (s,) blended with their cells' scores, then with their colors' where
-    these tell the views apart, else with their outlines': models without materials have nothing but their shape.
+    these tell the index's views apart (is_colored), else with their outlines': models without materials have
+    nothing but their shape.
 
     stored: of the shortlist. Without colors neither is done.
     """
@@ -177,9 +179,8 @@ def reranked(
         scores = blend(scores, shortlist, by_cell, config.cell_weight)
     if looks.colors is None or looks.share is None or stored.colors is None:
         return scores
-    by_color = color_scores(looks.colors, stored.colors)
-    if float(by_color.std()) >= _TELLING:
-        return blend(scores, shortlist, by_color, config.color_weight)
+    if is_colored:
+        return blend(scores, shortlist, color_scores(looks.colors, stored.colors), config.color_weight)
     return blend(scores, shortlist, outline_scores(looks.share, stored.masks), config.outline_weight)
 
 

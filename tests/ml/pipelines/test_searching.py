@@ -17,7 +17,6 @@ from ml.pipelines.searching import PhotoQuery, Searcher
 from ml.render.raycast import RayScene
 from ml.render.silhouette import silhouette
 from ml.render.views import load_views
-from ml.search import rerank
 from ml.search.config import SearchConfig
 from ml.search.generation import MASK_SIDE, open_generation
 from ml.search.library import Library
@@ -100,17 +99,19 @@ def test_the_neighbor_is_the_brute_forces(generation):
         assert [match.score for match in answer.matches] == pytest.approx(cosines[first], abs=1e-5)
 
 
-def test_views_that_cover_the_photos_object_come_first(generation, monkeypatch):
-    """Noise is like nothing, so what the photo's pixels are taken for decides: here, one view's own mask.
-    As if no color told the views apart."""
-    monkeypatch.setattr(rerank, "_TELLING", 2.0)
+def test_views_that_cover_the_photos_object_come_first(generation):
+    """Noise is like nothing, so what the photo's pixels are taken for decides: here, one view's own mask. As if no
+    color told the views apart."""
     opened = open_generation(generation)
     wanted = int(np.argmax(opened.model_ids == 30))
     masks = np.unpackbits(opened.masks, axis=1).astype(np.float64)
     share = masks[wanted].reshape(MASK_SIDE, MASK_SIDE).astype(np.float32)
     config = SearchConfig(outline_weight=0.9, views_mean=1, expansion_weight=0.0)
+    library = Library.open([generation])
+    assert library.is_colored
+    library.is_colored = False
     searcher = Searcher(
-        Library.open([generation]),
+        library,
         registry.embedder("hog"),
         registry.adapter("identity"),
         registry.detector(registry.DEFAULT_DETECTOR),

@@ -15,6 +15,7 @@ from ml.search.colors import (
     colors_of_photo,
     colors_of_thumbnail,
     colors_of_views,
+    tell_apart,
 )
 from ml.types import Box, Crop, Material, Mesh, Photo
 
@@ -81,3 +82,12 @@ def test_a_photo_has_more_in_common_with_views_of_its_things_color(dimmed):
         scores = color_scores(photo, views)
         assert scores.argmax() == place
         assert scores[place] > np.delete(scores, place).max() + 0.1
+
+
+def test_paints_tell_products_apart_and_shading_does_not():
+    grid = ViewGrid(6, (0.0, 30.0))
+    clay = colors_of_views(render_views(cube(160, 160, 160), grid, 64))
+    red = colors_of_views(render_views(cube(190, 30, 35), grid, 64))
+    assert not tell_apart(clay)
+    assert tell_apart(np.concatenate([clay, red]))
+    assert not tell_apart(clay[:0])

@@ -91,20 +91,20 @@ def test_nothing_told_of_the_photo_is_no_error():
     assert outline_scores(np.zeros((MASK_SIDE, MASK_SIDE)), packed(slice(0, 8))).tolist() == [0]
 
 
-def test_colors_decide_where_they_differ_and_outlines_where_they_do_not():
+def test_colors_decide_where_they_tell_and_outlines_where_they_do_not():
     scores = np.array([0.5, 0.4, 0.3], np.float32)
     share = np.zeros((MASK_SIDE, MASK_SIDE), np.float32)
     share[:16] = 1
     masks = packed(slice(16, 32), slice(0, 16))
     red, blue = np.eye(len(NAMES), dtype=np.float32)[[NAMES.index("red"), NAMES.index("blue")]]
+    colored = Stored(None, masks, np.stack([red, blue]).astype(np.uint8) * COLOR_SCALE)
 
-    def found(looks, *colors):
-        stored = Stored(None, masks, np.stack(colors).astype(np.uint8) * COLOR_SCALE if colors else None)
+    def found(looks, stored=colored, *, is_colored=True):
         config = SearchConfig(outline_weight=0.5, color_weight=0.5)
-        return reranked(scores, np.array([0, 1]), looks, stored, config)
+        return reranked(scores, np.array([0, 1]), looks, stored, config, is_colored=is_colored)
 
-    assert found(Looks(None, share, red), red, blue) == pytest.approx([0.75, 0.2, 0.15])
-    assert found(Looks(None, share, blue), red, blue) == pytest.approx([0.25, 0.7, 0.15])
-    assert found(Looks(None, share, red), red, red) == pytest.approx([0.25, 0.7, 0.15])
-    assert found(Looks(None), red, blue) is scores  # nothing is known of the photo's object
-    assert found(Looks(None, share, red)) is scores  # an index built before colors were kept
+    assert found(Looks(None, share, red)) == pytest.approx([0.75, 0.2, 0.15])
+    assert found(Looks(None, share, blue)) == pytest.approx([0.25, 0.7, 0.15])
+    assert found(Looks(None, share, red), is_colored=False) == pytest.approx([0.25, 0.7, 0.15])
+    assert found(Looks(None)) is scores  # nothing is known of the photo's object
+    assert found(Looks(None, share, red), Stored(None, masks)) is scores  # built before colors were kept
