@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -31,11 +31,18 @@ def object_share(photo: Photo, box: Box) -> FloatArray:
 
 
 def object_shares(photo: Photo, boxes: Sequence[Box]) -> FloatArray:
-    """The same of n boxes in one pass: (n, 64, 64)."""
+    """The same of n boxes in one pass: (n, 64, 64). The last answer is kept, with its photo, and is read-only."""
+    return _shares(photo, tuple(boxes))
+
+
+@lru_cache(maxsize=1)  # a search asks of its box for the ranking, then for the pose
+def _shares(photo: Photo, boxes: tuple[Box, ...]) -> FloatArray:
     pixels = np.stack([warp(photo.pixels, crop_matrix(box, SIDE, MARGIN), SIDE) for box in boxes])
     with torch.inference_mode():
         pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-        return np.asarray(_network()(pictures)[:, 0].sigmoid().numpy())
+        shares = np.asarray(_network()(pictures)[:, 0].sigmoid().numpy())
+    shares.flags.writeable = False
+    return shares
 
 
 def crop_shares(photo: Photo, boxes: Sequence[Box], side: int) -> FloatArray:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from ml import registry
-from ml.detect.cutting import crop_shares
 from ml.detect.suppression import OVERLAP, suppress
 from ml.geometry.crops import crop_photo
 from ml.pipelines.galleries import IndexOptions, build_gallery
@@ -18,7 +17,7 @@ from ml.pipelines.photos import open_photo
 from ml.pipelines.progress import Progress, silent
 from ml.search.aspect import aspect_slice
 from ml.search.config import SearchConfig
-from ml.search.generation import MASK_SIDE, Generation, open_generation
+from ml.search.generation import Generation, open_generation
 from ml.search.rerank import Looks, Stored, reranked
 from ml.types import Box, Detection, FloatArray, Photo
 
@@ -89,8 +88,7 @@ def _seen_from(one: Sighting, photo: Photo, views: Generation, embedder: str) ->
     fitting = aspect_slice(views.log_aspects, one.box.aspect, TAU, aspects=views.aspects)
     cosines = views.vectors[fitting].astype(np.float32) @ found.vectors[0]
     stored = Stored(np.array(views.cells[fitting]), np.array(views.masks[fitting]))
-    looks = Looks(found.cells[0], crop_shares(photo, [one.box], MASK_SIDE)[0])
-    ranked = reranked(cosines, np.arange(len(cosines)), looks, stored, SearchConfig())
+    ranked = reranked(cosines, np.arange(len(cosines)), Looks(found.cells[0]), stored, SearchConfig())
     azimuth, elevation = np.degrees(views.angles[fitting.start + int(np.argmax(ranked))])
     return replace(one, azimuth_deg=float(azimuth), elevation_deg=float(elevation))
 

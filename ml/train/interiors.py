@@ -7,9 +7,10 @@ perspective, before and behind each other, lit from lamps that cast shadows, as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -18,10 +19,14 @@ from scipy.spatial.transform import Rotation
 
 from ml.errors import BadSource, ShapelensError
 from ml.geometry.cameras import camera_center, look_at
+from ml.mesh.parametric.shapes import box
 from ml.pipelines.progress import Progress
 from ml.render.raycast import GBuffer, RayScene
 from ml.train.pairs import ModelSpec, mesh_of
-from ml.types import BoolArray, Camera, Material, Mesh
+from ml.types import Array, BoolArray, Camera, Material, Mesh
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = [
     "INTERIOR_SIDE",
@@ -31,7 +36,10 @@ __all__ = [
     "Seen",
     "furnished_rooms",
     "open_interiors",
+    "part_path",
+    "read_parts",
     "render_interiors",
+    "write_part",
 ]
 
 INTERIOR_SIDE = 192  # pixels
@@ -130,31 +138,44 @@ def render_interiors(
     folder.mkdir(parents=True, exist_ok=True)
     cv2.setNumThreads(1)
     for part in range(math.ceil(count / POOL_ROOMS)):
-        path = folder / f"{part:04d}.npz"
         tell("rooms", part * POOL_ROOMS, count)
-        if path.exists():
+        if part_path(folder, part).exists():
             continue
         rooms = list(furnished_rooms(specs, photos, np.random.default_rng([seed, part])))
-        begun = path.with_suffix(".begun.npz")
-        np.savez(
-            begun,
-            pictures=np.stack([room.picture for room in rooms]),
-            objects=np.stack([room.objects for room in rooms]),
-        )
-        begun.rename(path)
+        write_part(folder, part, Interiors, ((room.picture, room.objects) for room in rooms))
 
 
 def open_interiors(folder: Path) -> Interiors:
     """All parts. Raises FileNotFoundError where there is none."""
-    parts = sorted(folder.glob("[0-9][0-9][0-9][0-9].npz"))
-    if not parts:
+    return Interiors(*read_parts(folder, Interiors))
+
+
+def part_path(folder: Path, part: int) -> Path:
+    return folder / f"{part:04d}.npz"
+
+
+def write_part(folder: Path, part: int, kind: type[DataclassInstance], rows: Iterable[Sequence[Any]]) -> None:
+    """Rows of a table whose columns are the fields of `kind`; beside, then in place."""
+    path = part_path(folder, part)
+    begun = path.with_suffix(".begun.npz")
+    columns: dict[str, Any] = {
+        field.name: np.stack(column)
+        for field, column in zip(fields(kind), zip(*rows, strict=True), strict=True)
+    }
+    np.savez(begun, **columns)
+    begun.rename(path)
+
+
+def read_parts(folder: Path, kind: type[DataclassInstance]) -> list[Array]:
+    """All parts' columns, one a field of `kind`. Raises FileNotFoundError where there is none."""
+    paths = sorted(folder.glob("[0-9][0-9][0-9][0-9].npz"))
+    if not paths:
         raise FileNotFoundError(f"no rooms in {folder}; render them first")
-    pictures, objects = [], []
-    for path in parts:
+    parts = []
+    for path in paths:
         with np.load(path) as table:
-            pictures.append(table["pictures"])
-            objects.append(table["objects"])
-    return Interiors(np.concatenate(pictures), np.concatenate(objects))
+            parts.append([table[field.name] for field in fields(kind)])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
 
 def furnished_rooms(
@@ -263,11 +284,9 @@ def _block(under: _Model, rng: np.random.Generator) -> _Model:
     extents = np.array(
         [rng.uniform(least, least + 1.2), rng.uniform(0.05, 1.1), rng.uniform(least, least + 0.8)]
     )
-    sides = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-    quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    faces = np.array([corners for a, b, c, d in quads for corners in ((a, b, c), (a, c, d))], np.int32)
+    shape = box(*extents)
     paint = Material("block", np.ones(4, np.float32))
-    mesh = Mesh(sides * extents, faces, np.zeros(len(faces), np.int32), (paint,))
+    mesh = Mesh(shape.vertices, shape.faces.astype(np.int32), np.zeros(len(shape.faces), np.int32), (paint,))
     return _Model(_BLOCK, mesh, RayScene(mesh))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ml.geometry.cameras import angles_from, camera_center
 from ml.geometry.crops import warp
 from ml.pipelines.progress import Progress
 from ml.render.raycast import RayScene
-from ml.train.interiors import POOL_ROOMS, Room, furnished_rooms
+from ml.train.interiors import POOL_ROOMS, Room, furnished_rooms, part_path, read_parts, write_part
 from ml.train.pairs import ModelSpec, plain_view
 from ml.train.voxels import coarse_twin
 from ml.types import Box, View
@@ -70,7 +70,7 @@ def render_sightings(
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = range(-(-rooms // POOL_ROOMS))
-    missing = [part for part in parts if not _path(folder, part).exists()]
+    missing = [part for part in parts if not part_path(folder, part).exists()]
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running = [pool.submit(_write_part, specs, photos, folder, part, seed) for part in missing]
         for done, one in enumerate(running, start=len(parts) - len(missing)):
@@ -80,18 +80,7 @@ def render_sightings(
 
 def open_sightings(folder: Path) -> Sightings:
     """All parts. Raises FileNotFoundError where there is none."""
-    paths = sorted(folder.glob("[0-9][0-9][0-9][0-9].npz"))
-    if not paths:
-        raise FileNotFoundError(f"no rooms in {folder}; render them first")
-    parts = []
-    for path in paths:
-        with np.load(path) as table:
-            parts.append([table[field.name] for field in fields(Sightings)])
-    return Sightings(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _path(folder: Path, part: int) -> Path:
-    return folder / f"{part:04d}.npz"
+    return Sightings(*read_parts(folder, Sightings))
 
 
 def _write_part(specs: Sequence[ModelSpec], photos: Path, folder: Path, part: int, seed: int) -> None:
@@ -99,16 +88,12 @@ def _write_part(specs: Sequence[ModelSpec], photos: Path, folder: Path, part: in
     hung: npt.NDArray[np.uint8] = np.load(photos, mmap_mode="r")
     rng = np.random.default_rng([seed, part])
     twins: dict[int, RayScene] = {}
-    rows = [
+    rows = (
         row
         for room in furnished_rooms(specs, hung, rng, side=_ROOM_SIDE)
         for row in _sightings(room, twins, rng)
-    ]
-    path = _path(folder, part)
-    begun = path.with_suffix(".begun.npz")
-    pictures, plain, coarse, spec = (np.stack(column) for column in zip(*rows, strict=True))
-    np.savez(begun, pictures=pictures, plain=plain, coarse=coarse, spec=spec)
-    begun.rename(path)
+    )
+    write_part(folder, part, Sightings, rows)
 
 
 def _sightings(

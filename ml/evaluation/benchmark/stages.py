@@ -19,9 +19,8 @@ from ml import registry
 from ml.evaluation.benchmark.lines import Line, Section, best_of
 from ml.evaluation.benchmark.search import Vectors
 from ml.geometry.crops import crop_photo
-from ml.mesh.normalizing import combined, normalize
+from ml.mesh.models import load_model
 from ml.mesh.parametric.sample import sample_catalog, write_sample_catalog
-from ml.mesh.reading import read_mesh
 from ml.mesh.sources import open_source
 from ml.pipelines.onboarding import OnboardJob, onboard_many
 from ml.render.raycast import RayScene
@@ -133,11 +132,7 @@ def _meshes_of(gallery: Path, count: int) -> list[Mesh]:
     """Normalized."""
     with tempfile.TemporaryDirectory() as name:
         models = open_source(gallery, workdir=Path(name)).models
-        meshes = []
-        for model in models[:: max(1, len(models) // count)][:count]:
-            mesh, frame, _ = read_mesh(model.path)
-            meshes.append(normalize(mesh, combined(model.frame, frame))[0])
-        return meshes
+        return [load_model(model)[0] for model in models[:: max(1, len(models) // count)][:count]]
 
 
 def _pyvista(meshes: list[Mesh]) -> Callable[[], None]:
