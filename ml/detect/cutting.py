@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ml.detect.networks import load_network
+from ml.embed.fusing import fused
 from ml.geometry.boxes import clip, crop_matrix
 from ml.geometry.crops import warp
 from ml.types import Box, FloatArray, Photo
@@ -59,4 +60,5 @@ def crop_shares(photo: Photo, boxes: Sequence[Box], side: int) -> FloatArray:
 
 @cache
 def _network() -> torch.nn.Module:
-    return load_network("mask")
+    network: torch.nn.Module = fused(load_network("mask")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network

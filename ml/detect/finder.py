@@ -21,6 +21,7 @@ from ml.detect.networks import decoded, load_network
 from ml.detect.saliency import SaliencyDetector
 from ml.detect.suppression import OVERLAP, suppress, without_parts
 from ml.detect.tightening import tightened
+from ml.embed.fusing import fused
 from ml.types import Box, Detection, Photo
 
 __all__ = ["FinderDetector"]
@@ -38,7 +39,7 @@ _STEP = 32  # pixels: the network's coarsest stride
 class FinderDetector:
     def __init__(self) -> None:
         """Raises WeightsMissing."""
-        self._network = load_network("finder")
+        self._network = fused(load_network("finder")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._saliency = SaliencyDetector()
 
     def detect(self, photo: Photo) -> list[Detection]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ml.embed.devices import device
+from ml.embed.fusing import fused
 from ml.embed.networks import ViewNet, ViewNets, ViewNetShape, ViewNetsShape
 from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop, FloatArray
@@ -31,7 +32,7 @@ class ViewNetEmbedder:
         self, network: ViewNets, fingerprint: str, name: str = "viewnet", *, absent: FloatArray | None = None
     ) -> None:
         shape, member = network.shape, network.nets[0].shape
-        self.network = _OnColors(network.eval().to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        self.network = _OnColors(fused(network.eval()).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
         self.network.to(device())
         if absent is not None:
             self.absent = absent
