@@ -39,6 +39,8 @@ _SEEN = 0.6  # share of the product that must not be hidden
 _FILLS = (0.3, 0.75)  # of the photo's height or width, by the product
 _SMALL = 0.6  # metres; what is smaller stands on a plinth
 _TRIES = 30  # cameras tried before a product is given up
+_HIDDEN = 0.1  # share of what our own cameras see that walls and lamps may hide
+_LOOKED_AT = 400  # pixels of it that are looked at
 
 Vector = npt.NDArray[np.float64]
 
@@ -118,7 +120,7 @@ def _photograph(
     target = _Placed(*_loaded(product), np.eye(4))
     room = _furnished(target, others, rng)
     camera, mask = _camera(target, room, rng)
-    picture = _traced(target, room, camera, rng)
+    picture = _traced(target, room, camera, mask, rng)
     cv2.imwrite(str(folder / "photos" / f"{stem}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     cv2.imwrite(str(folder / "masks" / f"{stem}.png"), mask.astype(np.uint8) * 255)
     box = mask_box(mask)
@@ -223,25 +225,34 @@ def _depth(placed: _Placed, camera: Camera) -> npt.NDArray[np.float32]:
 
 
 def _traced(
-    target: _Placed, room: Sequence[_Placed], camera: Camera, rng: np.random.Generator
+    target: _Placed, room: Sequence[_Placed], camera: Camera, seen: BoolArray, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """(h, w, 3) sRGB, with a phone's exposure and noise."""
+    """(h, w, 3) sRGB, with a phone's exposure and noise. Raises ValueError where walls and lamps keep hiding what
+    is seen (h, w) of the target."""
     try:
         import mitsuba as mi
     except ImportError as error:
         raise ImportError("Mitsuba is not installed: pip install 'shapelens[rooms]'") from error
     if mi.variant() is None:
         mi.set_variant("scalar_rgb")
-    scene: dict[str, Any] = {
-        "type": "scene",
-        "integrator": {"type": "path", "max_depth": DEPTH},
-        "sensor": _sensor(camera, int(rng.integers(2**31))),
-        **_shell(target, room, camera, rng),
-    }
-    for number, placed in enumerate(room):
-        for part, shape in enumerate(_shapes(placed, rng)):
-            scene[f"product_{number}_{part}"] = shape
-    linear = np.array(mi.render(mi.load_dict(scene)), np.float32)[..., :3]
+    sensor = _sensor(camera, int(rng.integers(2**31)))
+    for _ in range(_TRIES):
+        description: dict[str, Any] = {
+            "type": "scene",
+            "integrator": {"type": "path", "max_depth": DEPTH},
+            "sensor": sensor,
+            **_shell(target, room, camera, rng),
+        }
+        for number, placed in enumerate(room):
+            for part, shape in enumerate(_shapes(placed, rng)):
+                description[f"product_{number}_{part}"] = shape
+        scene = mi.load_dict(description)
+        if _hidden(scene, target, camera, seen) <= _HIDDEN:
+            break
+    else:
+        raise ValueError("walls or lamps hide it, wherever they are put")
+    # a face without an area has no normal, and what it reflects is no number
+    linear = np.nan_to_num(np.array(mi.render(scene), np.float32)[..., :3], posinf=0.0, neginf=0.0)
     linear *= rng.uniform(0.38, 0.62) / max(float(np.quantile(linear, 0.7)), 1e-4)
     linear += rng.normal(0, 0.004, linear.shape) + rng.normal(0, 0.006, linear.shape) * np.sqrt(linear)
     linear *= np.exp(rng.normal(0, 0.04, 3))  # white balance, a little off
@@ -249,6 +260,22 @@ def _traced(
         linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-6) ** (1 / 2.4) - 0.055
     )
     return np.asarray(np.rint(np.clip(shown, 0, 1) * 255), np.uint8)
+
+
+def _hidden(scene: Any, target: _Placed, camera: Camera, seen: BoolArray) -> float:
+    """Share of the pixels seen (h, w) before which the tracer's scene has something nearer than the target."""
+    import mitsuba as mi
+
+    rows, columns = np.nonzero(seen)
+    step = max(1, len(rows) // _LOOKED_AT)
+    depth = _depth(target, camera)
+    to_room = np.linalg.inv(camera.camera_from_model)
+    hidden = []
+    for y, x in zip(rows[::step], columns[::step], strict=True):
+        ray = to_room[:3, :3] @ [(x + 0.5 - camera.cx) / camera.fx, (y + 0.5 - camera.cy) / camera.fy, 1.0]
+        found = scene.ray_intersect(mi.Ray3f(mi.Point3f(list(to_room[:3, 3])), mi.Vector3f(list(ray))))
+        hidden.append(found.t < 0.98 * depth[y, x])  # the ray's third coordinate is 1, so t is the depth
+    return float(np.mean(hidden))
 
 
 def _sensor(camera: Camera, seed: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from ml.errors import BadSource
 from ml.geometry.boxes import around
-from ml.geometry.cameras import look_at, project
+from ml.geometry.cameras import camera_center, look_at, project
 from ml.mesh.glb import write_glb
 from ml.mesh.normalizing import normalize
 from ml.mesh.parametric.families import random_mesh
@@ -68,3 +68,25 @@ def test_a_list_that_names_nothing_there_says_so(tmp_path: Path) -> None:
     listed.write_text("library\tid\tname\twhy\n")
     with pytest.raises(BadSource, match="none of the products"):
         rooms.products_of([], listed, tmp_path / "work")
+
+
+def test_what_stands_before_the_product_is_seen_and_not_photographed(
+    chair: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mitsuba as mi
+
+    mi.set_variant("scalar_rgb")
+    target = rooms._Placed(*rooms._loaded(chair), np.eye(4))
+    camera = Camera(300, 300, 80, 60, 160, 120, look_at(0.3, 0.2, 4.0))
+    seen = rooms._depth(target, camera) < np.inf
+    shapes = {f"part_{at}": one for at, one in enumerate(rooms._shapes(target, np.random.default_rng(0)))}
+    open_to_view = mi.load_dict({"type": "scene", **shapes})
+    assert rooms._hidden(open_to_view, target, camera, seen) < 0.02
+    before = mi.ScalarTransform4f().look_at(
+        origin=[float(x) for x in 0.6 * camera_center(camera)], target=[0, 0, 0], up=[0, 1, 0]
+    )
+    lamp = {"type": "rectangle", "to_world": before}
+    assert rooms._hidden(mi.load_dict({"type": "scene", **shapes, "lamp": lamp}), target, camera, seen) > 0.98
+    monkeypatch.setattr(rooms, "_hidden", lambda *_: 0.5)
+    with pytest.raises(ValueError, match="walls or lamps"):
+        rooms._traced(target, [target], camera, seen, np.random.default_rng(0))
