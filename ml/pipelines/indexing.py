@@ -437,7 +437,14 @@ def _calibrate(
     products = np.load(staged / "model_ids.npy")
     cohort = None if choice.kind == "exact" else draw_cohort(products)
     rule = fit_no_match(
-        cast("FloatArray", vectors), fitted.lines, products, absent, cohort, are_photos=are_photos
+        cast("FloatArray", vectors),
+        fitted.lines,
+        products,
+        absent,
+        cohort,
+        log_aspects=np.load(staged / "log_aspects.npy"),
+        elsewhere=photos,
+        are_photos=are_photos,
     )
     tell("calibrating", 2, 2)
     calibration = {

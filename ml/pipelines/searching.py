@@ -20,11 +20,12 @@ from ml.geometry.boxes import clip
 from ml.geometry.crops import crop_photo
 from ml.pipelines.indexing import adapter_of, check_fingerprints
 from ml.pose.fitting import ModelPoseFitter
-from ml.protocols import Adapter, Detector, Embedder
+from ml.protocols import Adapter, Detector, Embedder, KnowsAbsent
 from ml.search.agreement import Agreement, agreement, other_viewpoints
 from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAnswer
 from ml.search.colors import colors_of_crop
 from ml.search.config import SearchConfig
+from ml.search.decision import NoMatchRule, level_of
 from ml.search.expansion import LEAST_OTHERS, expanded
 from ml.search.generation import MASK_SIDE
 from ml.search.indexes import EXACT, IndexChoice
@@ -102,6 +103,7 @@ class Searcher:
         self._detector = detector
         self._fit_pose = fit_pose
         self._cut = cut
+        self._elsewhere = adapter.adapt(embedder.absent) if isinstance(embedder, KnowsAbsent) else None
 
     @classmethod
     def open(
@@ -182,10 +184,8 @@ class Searcher:
             matches = self._matches(ranking, searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
-            rule.evidence(
-                photo.scored.calibrated, photo.scored.cosines, photo.scored.products, self.library.cohort
-            )
-            for photo in searched
+            self._evidence(rule, photo, seen[index].vector)
+            for index, photo in zip(used, searched, strict=True)
         )
         answer = SearchAnswer(
             queries=tuple(infos),
@@ -335,6 +335,12 @@ class Searcher:
         again = best_views(cosines, scored.products, scored.rows, len(best.scores), mean_of=config.views_mean)
         weight = np.float32(config.expansion_weight)
         return replace(best, scores=(1 - weight) * best.scores + weight * again.scores)
+
+    def _evidence(self, rule: NoMatchRule, searched: _Searched, vector: FloatArray) -> float:
+        scored, level = searched.scored, None
+        if self._elsewhere is not None and rule.level > 0:
+            level = float(level_of(vector[None], self._elsewhere)[0])
+        return rule.evidence(scored.calibrated, scored.cosines, scored.products, self.library.cohort, level)
 
     def _rerank(self, scored: Scored, ranked: FloatArray, looks: Looks) -> FloatArray:
         config = self.config

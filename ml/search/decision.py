@@ -1,10 +1,13 @@
 """Is there anything of it in the catalog? One number a query, and the threshold it must reach.
 
-Either is enough: one view as alike as views of nothing hardly ever are (its calibrated score), or one product that
-stands out from the others the photo was compared with, as only what is there does. The first knows nothing of the
+Either is enough: one view as alike as views of nothing hardly ever are (its calibrated score), or products that
+stand out from the others the photo was compared with, as only what is there does. The first knows nothing of the
 query: some photos are a little like everything. The second takes that away, as cohort normalization does for
 voices (Auckenthaler et al., Score normalization for text-independent speaker verification systems, 2000); among
 products that are all alike nothing stands out, and the first decides alone.
+
+Two cohorts tell how much of everything a photo has: the catalog's other products, and, where the embedder brings
+some, photographs of things that no catalog has.
 
 Where an approximate scan proposes products, the best of them are too good to be the others. Then the others are a
 cohort: products drawn once for a generation, which are scored exactly by every search, all their views. Their
@@ -32,28 +35,37 @@ __all__ = [
     "NoMatchRule",
     "draw_cohort",
     "fit_no_match",
+    "level_of",
     "standing_out",
 ]
 
-RULE = "calibrated or standing out, false accepts shared"
+RULE = "calibrated or standing out from two cohorts, false accepts shared, tails fitted"
 FALSE_ACCEPTS = 0.01  # of queries with nothing to find
 OF_CALIBRATED = 0.5  # of the false accepts, by the calibrated score; the others by standing out
 OF_CALIBRATED_WITH_PHOTOS = 0.1  # photographs of other things have many high ones
 LEAST_PRODUCTS = 8  # compared; of fewer a median says nothing
 COMPARED = 512  # products, by their best cosine, that an approximate scan's candidates stand for
 COHORT = 256  # products; their median is off by a twelfth of the spread of products' best cosines
+SECOND = 0.2  # share of the second product in what stands out: of a kind there are often several
+LEVEL = 0.5  # share of the photographs of other things in what is taken away
+NEAREST = 30  # of them, the nearest
+TAIL = 0.05  # share of absent queries that a threshold's tail is fitted to
+ASPECTS = (0.5, 2.0)  # between these absent queries' shapes are drawn, evenly on a logarithmic scale
+TAU = 0.8  # the factor that searches ask for where nobody says
 _BLOCK = 2048  # views scored at a time
 _CELLS = 2**24  # products times queries held at a time, 64 MiB of each score
 
 
 @dataclass(frozen=True, slots=True)
 class NoMatchRule:
-    """threshold: the evidence a query needs, in calibrated scores. slope, offset: of the line that takes how far a
-    product stands out to the same scale; slope 0 leaves it out."""
+    """threshold: the evidence a query needs, in calibrated scores. slope, offset: of the line that takes how far
+    products stand out to the same scale; slope 0 leaves it out. second, level: shares as `standing_out` has them."""
 
     threshold: float
     slope: float = 0.0
     offset: float = 0.0
+    second: float = 0.0
+    level: float = 0.0
 
     def evidence(
         self,
@@ -61,10 +73,15 @@ class NoMatchRule:
         cosines: FloatArray,
         products: IntArray,
         cohort: BoolArray | None = None,
+        level: float | None = None,
     ) -> float:
-        """Of one photo: the first three (m,), one a searched view, m >= 1; cohort as `standing_out` has it."""
+        """Of one photo: the first three (m,), one a searched view, m >= 1; cohort as `standing_out` has it; level of
+        `level_of`, None where the embedder brings no photographs of other things."""
         best = float(np.max(calibrated))
-        out = standing_out(cosines, products, cohort) if self.slope > 0 else None
+        if self.slope <= 0:
+            return best
+        taken = None if level is None else (self.level, level)
+        out = standing_out(cosines, products, cohort, second=self.second, level=taken)
         return best if out is None else max(best, self.slope * out + self.offset)
 
     def to_json(self) -> dict[str, float]:
@@ -72,16 +89,25 @@ class NoMatchRule:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> NoMatchRule:
-        """An index of a release before this rule has its threshold alone. Raises KeyError without one."""
-        slope, offset = float(values.get("slope", 0.0)), float(values.get("offset", 0.0))
-        return cls(float(values["threshold"]), slope, offset)
+        """What an index of an earlier release lacks is 0: its rule stays what it was. Raises KeyError without a
+        threshold."""
+        others = {name: float(values.get(name, 0.0)) for name in ("slope", "offset", "second", "level")}
+        return cls(float(values["threshold"]), **others)
 
 
-def standing_out(cosines: FloatArray, products: IntArray, cohort: BoolArray | None = None) -> float | None:
+def standing_out(
+    cosines: FloatArray,
+    products: IntArray,
+    cohort: BoolArray | None = None,
+    *,
+    second: float = 0.0,
+    level: tuple[float, float] | None = None,
+) -> float | None:
     """The best product's best cosine above the median of the others' best; None for under LEAST_PRODUCTS.
 
     cosines and products (m,), one a view; products at least 0. cohort (p,): the products whose median is taken;
-    all that were searched without it, or where too few of it were.
+    all that were searched without it, or where too few of it were. second: share of the second best product's in
+    what is held against them. level: share of another level in what is taken away, and that level.
     """
     best = np.full(int(products.max()) + 1, -np.inf, np.float32)
     np.maximum.at(best, products, cosines)
@@ -92,7 +118,20 @@ def standing_out(cosines: FloatArray, products: IntArray, cohort: BoolArray | No
         others = drawn if len(drawn) >= LEAST_PRODUCTS else others
     if len(others) < LEAST_PRODUCTS:
         return None
-    return float(best.max() - np.median(others))
+    first, after = np.partition(best, -2)[[-1, -2]]
+    share, elsewhere = level or (0.0, 0.0)
+    usual = (1 - share) * float(np.median(others)) + share * elsewhere
+    return float((1 - second) * first + second * after) - usual
+
+
+def level_of(vectors: FloatArray, elsewhere: FloatArray, *, left_out: int = 0) -> FloatArray:
+    """(n,) mean cosine of vectors (n, d) with the NEAREST of photographs of other things (k, d), rows of length 1.
+
+    left_out: nearest ones that don't count: a photograph of `elsewhere` itself finds itself there, and its middle.
+    """
+    cosines = np.sort(np.asarray(vectors, np.float32) @ np.asarray(elsewhere, np.float32).T, axis=1)
+    nearest: FloatArray = cosines[:, ::-1][:, left_out : left_out + NEAREST]
+    return np.asarray(nearest.mean(axis=1), np.float32)
 
 
 def draw_cohort(products: IntArray) -> npt.NDArray[np.int64]:
@@ -108,25 +147,57 @@ def fit_no_match(
     absent: FloatArray,
     cohort: IntArray | None = None,
     *,
+    log_aspects: FloatArray | None = None,
+    elsewhere: FloatArray | None = None,
     are_photos: bool = False,
 ) -> NoMatchRule:
     """The rule by which 1% of queries that have nothing to find are said to have a match.
 
-    are_photos: `absent` are whole photographs of anything, not patches of nothing.
-
     vectors (n, d), lines (n, 2) and products (n,) of the views, products in [0, p); absent (m, d) descriptors of
     such queries, rows of length 1; patches that `fit_calibration` saw must not be among them. cohort: products
-    that each search compares with, where it is not with all.
+    that each search compares with, where it is not with all. log_aspects (n,) of the views: each query is compared
+    with those of one shape, as a search does; without them with all.
+    elsewhere (k, d): photographs whose level is taken away, as `standing_out` has it. are_photos: `absent` are these,
+    whole photographs of anything, not patches of nothing.
     """
-    calibrated, out = _absent_scores(vectors, lines, products, absent, cohort)
+    level = None if elsewhere is None else level_of(absent, elsewhere, left_out=2 if are_photos else 0)
+    passing = None if log_aspects is None else _passing(log_aspects, products, len(absent))
+    calibrated, out = _absent_scores(vectors, lines, products, absent, cohort, passing, level)
     if np.unique(products).size < LEAST_PRODUCTS:
-        return NoMatchRule(float(np.quantile(calibrated, 1.0 - FALSE_ACCEPTS)))
+        return NoMatchRule(_reached(calibrated, FALSE_ACCEPTS))
     share = OF_CALIBRATED_WITH_PHOTOS if are_photos else OF_CALIBRATED
-    threshold = float(np.quantile(calibrated, 1.0 - FALSE_ACCEPTS * share))
-    reach = float(np.quantile(out, 1.0 - FALSE_ACCEPTS * (1.0 - share)))
+    threshold = _reached(calibrated, FALSE_ACCEPTS * share)
+    reach = _reached(out, FALSE_ACCEPTS * (1.0 - share))
     # the line through both means and both thresholds
     slope = max(threshold - float(calibrated.mean()), 1e-6) / max(reach - float(out.mean()), 1e-6)
-    return NoMatchRule(threshold, slope, threshold - slope * reach)
+    return NoMatchRule(
+        threshold, slope, threshold - slope * reach, SECOND, 0.0 if elsewhere is None else LEVEL
+    )
+
+
+def _reached(scores: FloatArray, share: float) -> float:
+    """What a share of such scores reaches, by their tail: the excesses over a high edge are taken to be exponential
+    (Pickands, Statistical inference using extreme order statistics, 1975, with a shape of 0). Of a thousand, the
+    tenth highest alone would be a matter of luck."""
+    if share >= TAIL:
+        return float(np.quantile(scores, 1.0 - share))
+    edge = float(np.quantile(scores, 1.0 - TAIL))
+    return edge + math.log(TAIL / share) * float((scores[scores > edge] - edge).mean())
+
+
+def _passing(log_aspects: FloatArray, products: IntArray, count: int) -> list[slice]:
+    """For each of `count` queries the views of a shape drawn for it; all of them where those are of too few products.
+
+    Of log_aspects ascending, slices; see `ml.search.aspect`.
+    """
+    drawn = np.random.default_rng(0).uniform(math.log(ASPECTS[0]), math.log(ASPECTS[1]), count)
+    first = np.searchsorted(log_aspects, drawn + math.log(TAU), side="right")
+    last = np.searchsorted(log_aspects, drawn - math.log(TAU), side="left")
+    found = []
+    for start, stop in zip(first, last, strict=True):
+        is_enough = np.unique(products[start:stop]).size >= LEAST_PRODUCTS
+        found.append(slice(int(start), int(stop)) if is_enough else slice(0, len(products)))
+    return found
 
 
 def _absent_scores(
@@ -135,8 +206,10 @@ def _absent_scores(
     products: IntArray,
     absent: FloatArray,
     cohort: IntArray | None,
+    passing: list[slice] | None,
+    level: FloatArray | None,
 ) -> tuple[FloatArray, FloatArray]:
-    """(m,) each query's best calibrated score, and how far its best product stands out."""
+    """(m,) each query's best calibrated score, and how far its best products stand out."""
     ids, places = np.unique(products, return_inverse=True)
     others = np.full(len(ids), True) if cohort is None else np.isin(ids, cohort)
     together = max(16, _CELLS // len(ids))
@@ -147,17 +220,29 @@ def _absent_scores(
             columns = torch.from_numpy(np.ascontiguousarray(absent[part], dtype=np.float32)).T
             best = torch.full((len(ids), columns.shape[1]), -math.inf)
             of_product = torch.full((len(ids), columns.shape[1]), -math.inf)
+            bounds = (
+                None if passing is None else torch.tensor([[one.start, one.stop] for one in passing[part]])
+            )
             for start in range(0, len(vectors), _BLOCK):
                 block = slice(start, start + _BLOCK)
                 cosines = torch.from_numpy(np.array(vectors[block], dtype=np.float32)) @ columns
+                line = torch.from_numpy(np.array(lines[block], dtype=np.float32))
+                scores = cosines * line[:, :1] + line[:, 1:]
+                if bounds is not None:
+                    row = torch.arange(start, start + len(cosines))[:, None]
+                    is_out = (row < bounds[:, 0]) | (row >= bounds[:, 1])
+                    cosines, scores = (one.masked_fill(is_out, -math.inf) for one in (cosines, scores))
                 to = torch.from_numpy(places[block])[:, None].expand_as(cosines)
                 of_product.scatter_reduce_(0, to, cosines, "amax")
-                line = torch.from_numpy(np.array(lines[block], dtype=np.float32))
-                best.scatter_reduce_(0, to, cosines * line[:, :1] + line[:, 1:], "amax")
+                best.scatter_reduce_(0, to, scores, "amax")
             if cohort is not None:  # a search by candidates knows the calibrated scores of these alone
                 compared = torch.from_numpy(others)[:, None].repeat(1, columns.shape[1])
                 compared.scatter_(0, of_product.topk(min(COMPARED, len(ids)), dim=0).indices, True)
                 best = best.masked_fill(~compared, -math.inf)
             calibrated[part] = best.amax(dim=0).numpy()
-            out[part] = of_product.amax(dim=0).numpy() - np.median(of_product.numpy()[others], axis=0)
+            for query, cosines_of in enumerate(of_product.numpy().T, start=first):
+                taken = None if level is None else (LEVEL, float(level[query]))
+                searched = np.flatnonzero(np.isfinite(cosines_of))
+                stands = standing_out(cosines_of[searched], searched, others, second=SECOND, level=taken)
+                out[query] = -np.inf if stands is None else stands
     return calibrated, out

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 
 from ml.search import decision
+from ml.search.aspect import aspect_slice
 from ml.search.calibration import fit_calibration
-from ml.search.decision import LEAST_PRODUCTS, NoMatchRule, draw_cohort, fit_no_match, standing_out
+from ml.search.decision import (
+    LEAST_PRODUCTS,
+    NoMatchRule,
+    draw_cohort,
+    fit_no_match,
+    level_of,
+    standing_out,
+)
 
 VIEWS = 6  # a product
 
@@ -128,3 +136,73 @@ def test_the_best_is_held_against_the_cohort_and_not_against_other_candidates() 
     assert standing_out(best, products, cohort) == pytest.approx(0.9 - 0.2)
     few = np.arange(len(best)) >= 5  # one too few: then all that were compared
     assert standing_out(best, products, few) == standing_out(best, products)
+
+
+def test_a_second_product_and_another_level_count_by_their_shares() -> None:
+    best = np.array([0.9, 0.6, *np.linspace(0.1, 0.5, 7)], np.float32)
+    median = float(np.median(best))
+    out = standing_out(best, np.arange(9), second=0.25, level=(0.4, 0.2))
+    assert out == pytest.approx(0.75 * 0.9 + 0.25 * 0.6 - 0.6 * median - 0.4 * 0.2)
+    rule = NoMatchRule(0.0, slope=1.0, offset=0.0, second=0.25, level=0.4)
+    assert rule.evidence(np.full(9, -1.0), best, np.arange(9), level=0.2) == pytest.approx(out)
+    alone = standing_out(best, np.arange(9), second=0.25)
+    assert rule.evidence(np.full(9, -1.0), best, np.arange(9)) == pytest.approx(alone), (
+        "no photographs to ask"
+    )
+
+
+def test_the_level_is_of_the_nearest_others() -> None:
+    rng = np.random.default_rng(1)
+    others = unit(rng.standard_normal((80, 16)))
+    [level] = level_of(others[:1], others, left_out=1)
+    cosines = np.sort(others[1:] @ others[0])[::-1]
+    assert level == pytest.approx(cosines[:30].mean(), abs=1e-6)
+    assert level_of(others[:1], others[1:4])[0] == pytest.approx((others[1:4] @ others[0]).mean(), abs=1e-6)
+
+
+def test_photographs_that_tell_the_level_help_where_some_queries_are_like_everything(shop: World) -> None:
+    """As many are falsely accepted, and more of the shop's things are kept."""
+    rng = np.random.default_rng(2)
+    order = rng.permutation(len(shop.views))
+    views, lines, products = shop.views[order], shop.lines[order], shop.products[order]
+    log_aspects = np.sort(rng.uniform(-0.7, 0.7, len(views)))
+    elsewhere = shop.background(600, 11)
+
+    def accepted(rule: NoMatchRule, queries: np.ndarray) -> float:
+        said = []
+        for query, level in zip(queries, level_of(queries, elsewhere), strict=True):
+            rows = aspect_slice(log_aspects, float(np.exp(rng.uniform(-0.5, 0.5))), decision.TAU)
+            cosines = views[rows] @ query
+            calibrated = cosines * lines[rows, 0] + lines[rows, 1]
+            said.append(rule.evidence(calibrated, cosines, products[rows], level=level) >= rule.threshold)
+        return float(np.mean(said))
+
+    known = (views, lines, products, elsewhere)
+    without = fit_no_match(*known, log_aspects=log_aspects, are_photos=True)
+    rule = fit_no_match(*known, log_aspects=log_aspects, elsewhere=elsewhere, are_photos=True)
+    assert (without.level, rule.level) == (0, decision.LEVEL)
+    nothing, photos = shop.background(4000, 5), shop.photos(noise=1.4)
+    assert accepted(rule, nothing) < 0.025
+    assert accepted(rule, photos) > accepted(without, photos) > 0.2
+
+
+def test_queries_are_compared_with_views_of_one_shape_where_those_are_enough() -> None:
+    products = np.repeat(np.arange(20), 10)
+    log_aspects = np.sort(np.tile(np.linspace(-0.6, 0.6, 10), 20))
+    slices = decision._passing(log_aspects, products[np.argsort(np.tile(np.arange(10), 20))], 50)
+    widths = {found.stop - found.start for found in slices}
+    assert max(widths) < len(products)
+    for found in slices:
+        inside = log_aspects[found]
+        assert inside[-1] - inside[0] < 2 * -np.log(decision.TAU)
+    few = decision._passing(log_aspects, np.zeros(200, int), 5)
+    assert few == [slice(0, 200)] * 5, "of one product nothing could stand out"
+
+
+def test_a_tail_is_fitted_where_few_scores_lie_beyond() -> None:
+    rng = np.random.default_rng(3)
+    found = [decision._reached(rng.exponential(1.0, 900).astype(np.float32), 0.001) for _ in range(60)]
+    assert np.mean(found) == pytest.approx(np.log(1000), rel=0.03)
+    assert np.std(found) < 0.5 * np.std([rng.exponential(1.0, 900).max() for _ in range(60)])
+    even = np.linspace(0, 1, 1001)
+    assert decision._reached(even, 0.5) == pytest.approx(0.5)
