@@ -1,4 +1,4 @@
-"""Where a network runs."""
+"""Where a network runs, and in which numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-__all__ = ["device"]
+__all__ = ["computes_in_bfloat16", "device"]
 
 
 @cache
@@ -14,3 +14,10 @@ def device() -> torch.device:
     """The first CUDA device this process sees, else the processor. One process a device: which one it sees is
     said by CUDA_VISIBLE_DEVICES."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@cache
+def computes_in_bfloat16() -> bool:
+    """Whether the processor has instructions for it: without them it is slower than float32."""
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))

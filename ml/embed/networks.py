@@ -108,7 +108,10 @@ class ViewNets(nn.Module):
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, 1, side, side) gray in [0, 1] -> vectors (n, compact) of length 1; cells (n, cell, rows, rows),
         each of length 1 over its channels."""
-        vectors, cells = self.seen(crops)
+        return self.whitened(*self.seen(crops))
+
+    def whitened(self, vectors: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `seen` returns -> what `forward` does."""
         return self.vector(vectors), self.cells(cells.movedim(2, -1)).movedim(-1, 1)
 
     def seen(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

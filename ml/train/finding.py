@@ -16,9 +16,9 @@ from torch.nn import functional
 from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 
 from ml.detect.networks import ObjectNet, ObjectNetShape, decoded, load_network
+from ml.embed.devices import computes_in_bfloat16
 from ml.errors import ShapelensError
 from ml.train.interiors import Interiors, open_interiors, render_interiors
-from ml.train.loop import computes_in_bfloat16
 from ml.train.models import libraries_or_default, library_specs
 from ml.train.pairs import open_pairs, parametric_specs
 from ml.train.scenes import Scene, SceneComposer, load_colors, load_cutouts

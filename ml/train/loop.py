@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ml.embed.devices import computes_in_bfloat16
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.train.losses import Bank, Temperature, alike, best_positives, info_nce
 from ml.train.pairs import PairSet
@@ -25,7 +26,7 @@ from ml.train.photos import PhotoSet, fits_category
 from ml.train.relighting import Composer
 from ml.train.sightings import BOX_SHARE, Sightings
 
-__all__ = ["Data", "Recipe", "Step", "Training", "computes_in_bfloat16"]
+__all__ = ["Data", "Recipe", "Step", "Training"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,12 +372,6 @@ class Training:
         lines = (self.folder / "history.jsonl").read_text().splitlines()
         self.history = [Step(**json.loads(line)) for line in lines if line][: self.step]
         return True
-
-
-def computes_in_bfloat16() -> bool:
-    """Whether the processor has instructions for it: without them it is slower than float32."""
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def _groups(parts: nn.Module, decay: float) -> list[dict[str, Any]]:
