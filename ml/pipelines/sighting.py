@@ -15,10 +15,12 @@ from ml.geometry.crops import crop_photo
 from ml.pipelines.galleries import IndexOptions, build_gallery
 from ml.pipelines.photos import open_photo
 from ml.pipelines.progress import Progress, silent
+from ml.pipelines.windows import embed_boxes
 from ml.search.aspect import aspect_slice
 from ml.search.config import SearchConfig
 from ml.search.generation import Generation, open_generation
 from ml.search.rerank import Looks, Stored, reranked
+from ml.search.scan import ExactScan
 from ml.types import Box, Detection, FloatArray, Photo
 
 __all__ = ["Sighting", "find_model"]
@@ -26,7 +28,6 @@ __all__ = ["Sighting", "find_model"]
 SCALES = (1.0, 0.7, 0.5, 0.35)  # of the photo's sides, by a window's larger one
 STEP = 0.25  # of a window's sides between two windows
 TAU = 0.75  # a window's aspect is the model's own only up to its steps
-_BATCH = 64  # crops embedded at a time
 _ASPECTS = (0.1, 0.5, 0.9)  # quantiles of the views' aspects that windows are made in
 _REGROWN = (0.85, 1.0, 1.18)  # sides of a good window that are tried again
 
@@ -126,20 +127,13 @@ def _scored(
     path: Path, photo: Photo, boxes: Sequence[Box], views: Generation, embedder: str
 ) -> list[Sighting]:
     """Each window by its best view of those whose aspect fits (eq. 3.4); none for a window none fits."""
-    network = registry.embedder(embedder)
+    vectors = embed_boxes(photo, boxes, registry.embedder(embedder))
+    slices = [aspect_slice(views.log_aspects, box.aspect, TAU, aspects=views.aspects) for box in boxes]
+    rows, cosines = ExactScan(views.vectors, views.rows).best(vectors, slices, views.calibration)
     found = []
-    for start in range(0, len(boxes), _BATCH):
-        part = boxes[start : start + _BATCH]
-        vectors = network.embed([crop_photo(photo, box, network.info.input_size) for box in part]).vectors
-        for box, vector in zip(part, vectors, strict=True):
-            fitting = aspect_slice(views.log_aspects, box.aspect, TAU, aspects=views.aspects)
-            if fitting.start == fitting.stop:
-                continue
-            cosines = views.vectors[fitting].astype(np.float32) @ vector
-            lines = views.calibration[fitting]
-            calibrated = cosines * lines[:, 0] + lines[:, 1]
-            at = int(np.argmax(calibrated))
-            azimuth, elevation = np.degrees(views.angles[fitting.start + at])
-            score, above = float(cosines[at]), float(calibrated[at])
-            found.append(Sighting(path, box, score, above, float(azimuth), float(elevation)))
+    for box, row, cosine in zip(boxes, rows, cosines, strict=True):
+        if row >= 0:
+            azimuth, elevation = np.degrees(views.angles[row])
+            above = float(cosine * views.calibration[row, 0] + views.calibration[row, 1])
+            found.append(Sighting(path, box, float(cosine), above, float(azimuth), float(elevation)))
     return found

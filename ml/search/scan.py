@@ -7,6 +7,7 @@ hand the best view of each product, the sum over several photos and the no-match
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ CANDIDATES = (
 
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
+TOGETHER = 32  # queries of about one shape: their slices' union is little more than each
 _BLOCK = 2048  # rows converted at a time beyond that: stays in the second-level cache
 
 
@@ -73,6 +75,37 @@ class ExactScan:
             found: npt.NDArray[np.float32] = self._rows[rows] @ np.asarray(query, dtype=np.float32)
             return found
         return self._streamed(np.asarray(query, dtype=np.float32), rows)
+
+    def best(
+        self, queries: FloatArray, slices: Sequence[slice], lines: FloatArray
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Many crops at once: (m,) the row of each query's slice with the highest calibrated score, -1 where the slice is
+        empty, and (m,) its cosine.
+
+        queries (m, d) float32 of length 1; slices of rows; lines (n, 2), each row's c and d (`ml.search.calibration`).
+        Slices that begin together are scored together: the rows are read once for TOGETHER queries, not once for each.
+        """
+        vectors = self._halves if self._rows is None else self._rows
+        found, cosines = np.full(len(queries), -1, np.int64), np.full(len(queries), -np.inf, np.float32)
+        order = sorted(range(len(queries)), key=lambda at: (slices[at].start, slices[at].stop))
+        for first in range(0, len(order), TOGETHER):
+            group = order[first : first + TOGETHER]
+            start = min(slices[at].start for at in group)
+            stop = max(slices[at].stop for at in group)
+            together = np.ascontiguousarray(queries[group], np.float32)
+            highest = np.full(len(group), -np.inf, np.float32)
+            for low in range(start, stop, _BLOCK):
+                block = slice(low, min(low + _BLOCK, stop))
+                of_block = together @ np.asarray(vectors[block], np.float32).T
+                calibrated = of_block * lines[block, 0] + lines[block, 1]
+                for place, at in enumerate(group):
+                    inside = slice(max(slices[at].start - low, 0), max(slices[at].stop - low, 0))
+                    scores = calibrated[place, inside]
+                    if len(scores) and scores.max() > highest[place]:
+                        row = inside.start + int(scores.argmax())
+                        highest[place] = calibrated[place, row]
+                        found[at], cosines[at] = low + row, of_block[place, row]
+        return found, cosines
 
     def _streamed(self, query: npt.NDArray[np.float32], rows: slice) -> npt.NDArray[np.float32]:
         """Block by block through one buffer that stays in the cache; torch converts faster than numpy."""

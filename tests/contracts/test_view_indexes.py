@@ -11,6 +11,7 @@ import pytest
 
 from ml.errors import GenerationCorrupt, IndexUnreachable
 from ml.search import lists, milvus
+from ml.search import scan as scans
 from ml.search.scan import ExactScan, Scan
 
 CANDIDATES = 60
@@ -83,6 +84,29 @@ def test_single_rows_are_scored_as_slices_are() -> None:
         scan = ExactScan(HALVES, rows)
         whole = scan.scores(ROWS[9], slice(0, N))
         np.testing.assert_allclose(scan.scores_at(ROWS[9], at), whole[at], atol=1e-6)
+
+
+@pytest.mark.parametrize("rows", [ROWS, None], ids=["float32", "float16"])
+def test_the_best_of_many_queries_are_those_of_each_alone(
+    rows: npt.NDArray[np.float32] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scans, "_BLOCK", 256)  # slices begin and end within blocks
+    rng = np.random.default_rng(8)
+    scan = ExactScan(HALVES, rows)
+    queries = _unit(rng.standard_normal((75, DIM)))
+    starts = rng.integers(0, N, 75)
+    slices = [slice(int(start), int(min(N, start + rng.integers(0, 900)))) for start in starts]
+    slices[4] = slice(20, 20)
+    lines = np.stack([rng.uniform(0.5, 2, N), rng.uniform(-1, 1, N)], axis=1).astype(np.float32)
+    found, cosines = scan.best(queries, slices, lines)
+    assert found[4] == -1
+    for query, inside, row, cosine in zip(queries, slices, found, cosines, strict=True):
+        if inside.start == inside.stop:
+            continue
+        scores = scan.scores(query, inside)
+        calibrated = scores * lines[inside, 0] + lines[inside, 1]
+        assert row == inside.start + calibrated.argmax()
+        assert cosine == pytest.approx(scores[row - inside.start], abs=1e-5)
 
 
 # ---- inverted lists ----------------------------------------------------------------------------

@@ -23,8 +23,10 @@ from ml.mesh.models import load_model
 from ml.mesh.parametric.sample import sample_catalog, write_sample_catalog
 from ml.mesh.sources import open_source
 from ml.pipelines.onboarding import OnboardJob, onboard_many
+from ml.pipelines.windows import embed_boxes
 from ml.render.raycast import RayScene
 from ml.render.views import DEFAULT_GRID, render_views
+from ml.search.aspect import aspect_slice
 from ml.search.scan import ExactScan
 from ml.types import Box, Crop, Mesh, Photo
 
@@ -53,13 +55,12 @@ def windows_section(vectors: Vectors, embedder_name: str, *, windows: int = WIND
     rows = np.array(vectors.halves[:, :dim], dtype=np.float32)
     rows = rows if rows.shape[1] == dim else np.resize(rows, (len(rows), dim))
     scan = ExactScan(vectors.halves, rows)
-    from ml.search.aspect import aspect_slice
+    lines_of_views = np.tile(np.array([1.0, 0.0], np.float32), (len(rows), 1))
 
     def together() -> None:
-        crops = [crop_photo(photo, box, side) for box in boxes]
-        features = embedder.embed(crops).vectors
-        for box, feature in zip(boxes, features, strict=True):
-            scan.scores(feature, aspect_slice(vectors.log_aspects, box.aspect, 0.9)).max(initial=-1.0)
+        features = embed_boxes(photo, boxes, embedder)
+        slices = [aspect_slice(vectors.log_aspects, box.aspect, 0.9) for box in boxes]
+        scan.best(features, slices, lines_of_views)
 
     def one_by_one(count: int) -> None:
         for box in boxes[:count]:
