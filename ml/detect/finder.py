@@ -26,7 +26,10 @@ from ml.types import Box, Detection, Photo
 
 __all__ = ["FinderDetector"]
 
-SIDE = 192  # pixels of the photo's longer side, as the network sees it
+SIDES = (
+    160,
+    224,
+)  # pixels of the photo's longer side, as the network sees it: once for what fills it, once for less
 LEAST = 0.2  # score of a proposal
 LARGE = 2.0  # log-odds that a thing gains by its share of the photo's sides
 ASIDE = 4.0  # and loses by the way of its middle from the photo's; 1 is the edge
@@ -57,21 +60,29 @@ class FinderDetector:
         return without_parts(suppress(found))[:MOST]
 
     def _proposals(self, photo: Photo) -> list[Detection]:
-        picture, scale = _fitted(photo.pixels)
+        found = [self._seen_at(photo, side) for side in SIDES]
+        edges, scores = (torch.cat(parts) for parts in zip(*found, strict=True))
+        return [
+            Detection(Box(*map(float, edges[k])), float(scores[k]))
+            for k in nms(edges, scores, OVERLAP)
+            if (edges[k, 2:] > edges[k, :2]).all()
+        ]
+
+    def _seen_at(self, photo: Photo, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Boxes (n, 4) in the photo's pixels and their scores (n,), of the photo and its mirror image together."""
+        picture, scale = _fitted(photo.pixels, side)
+        pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
         with torch.inference_mode():
-            answer = self._network(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+            seen, mirrored = self._network(torch.cat([pixels, pixels.flip(3)])).split(1)
+            # of a mirrored box left is right: channels are a score and the ways to left, top, right, bottom
+            answer = 0.5 * (seen + mirrored.flip(3)[:, [0, 3, 2, 1, 4]])
             logits, boxes = decoded(answer, self._network.shape.stride)
         scores = logits[0].sigmoid()
         chosen = torch.nonzero(scores >= LEAST)[:, 0]
         edges = boxes[0, chosen] / scale
         edges[:, 0::2] = edges[:, 0::2].clamp(0, photo.width)
         edges[:, 1::2] = edges[:, 1::2].clamp(0, photo.height)
-        kept = nms(edges, scores[chosen], OVERLAP)
-        return [
-            Detection(Box(*map(float, edges[k])), float(scores[chosen[k]]))
-            for k in kept
-            if (edges[k, 2:] > edges[k, :2]).all()
-        ]
+        return edges, scores[chosen]
 
 
 def _score_as_subject(score: float, box: Box, photo: Photo) -> float:
@@ -89,10 +100,10 @@ def _has_even_border(pixels: npt.NDArray[np.uint8]) -> bool:
     return bool(np.quantile(away, 0.9) <= EVEN)
 
 
-def _fitted(pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], float]:
+def _fitted(pixels: npt.NDArray[np.uint8], side: int) -> tuple[npt.NDArray[np.uint8], float]:
     """The photo at the network's size, its last rows and columns repeated up to whole steps; and the scale."""
     height, width = pixels.shape[:2]
-    scale = SIDE / max(height, width)
+    scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small = cv2.resize(pixels, size, interpolation=how)
