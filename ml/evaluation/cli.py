@@ -32,6 +32,7 @@ __all__ = ["Bars", "main"]
 
 _CONFIG = (
     "rank_by",
+    "around",
     "cell_weight",
     "cell_shift",
     "outline_weight",
@@ -181,6 +182,11 @@ def _parser() -> argparse.ArgumentParser:
         help="photos of things not in the gallery, for the no-match threshold",
     )
     add("--rank-by", choices=["cosine", "calibrated"], help="instead of the index's setting")
+    add(
+        "--around",
+        type=float,
+        help="share a photo's box is also seen larger and smaller by; 0: the box alone",
+    )
     add("--cell-weight", type=float, help="share of the cell-by-cell score, 0 to 1, instead of the index's")
     add("--cell-shift", type=int, help="cells a view may be shifted by")
     add("--outline-weight", type=float, help="share of how well a view covers the photo's object, 0 to 1")

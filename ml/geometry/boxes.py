@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ml.errors import BadBox
 from ml.types import BoolArray, Box, FloatArray
 
-__all__ = ["MARGIN", "around", "check_box", "clip", "crop_matrix", "expand", "iou", "mask_box"]
+__all__ = ["MARGIN", "around", "check_box", "clip", "crop_matrix", "expand", "iou", "mask_box", "stretched"]
 
 MARGIN = 1 / 16  # of a box's width and height, added on each side of a crop: shows the outline whole
 
@@ -27,6 +27,12 @@ def iou(a: Box, b: Box) -> float:
 def expand(box: Box, margin: float = MARGIN) -> Box:
     """Grown on each side by `margin` of its own width or height."""
     dx, dy = margin * box.width, margin * box.height
+    return Box(box.x0 - dx, box.y0 - dy, box.x1 + dx, box.y1 + dy)
+
+
+def stretched(box: Box, across: float, down: float) -> Box:
+    """About its middle, `across` times as wide and `down` times as high."""
+    dx, dy = (across - 1) / 2 * box.width, (down - 1) / 2 * box.height
     return Box(box.x0 - dx, box.y0 - dy, box.x1 + dx, box.y1 + dy)
 
 

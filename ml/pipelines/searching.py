@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ml import registry
 from ml.detect.cutting import crop_shares
 from ml.errors import BadBox, NoViews, ShapelensError
-from ml.geometry.boxes import clip
+from ml.geometry.boxes import clip, stretched
 from ml.geometry.crops import crop_photo
 from ml.pipelines.indexing import adapter_of, check_fingerprints
 from ml.pose.fitting import ModelPoseFitter
@@ -40,12 +40,13 @@ from ml.search.ranking import (
 )
 from ml.search.rerank import Looks, cell_masks, reranked
 from ml.search.turning import PhotoViews, turned_best
-from ml.types import Box, Detection, FloatArray, Photo, Pose, View
+from ml.types import Box, Crop, Detection, FloatArray, Photo, Pose, View
 
 __all__ = ["Match", "PhotoQuery", "PoseFitter", "QueryInfo", "SearchAnswer", "Searcher"]
 
 log = logging.getLogger(__name__)
 
+_AROUND = ((1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))  # wider and higher, by the config's share
 LEAST_SIDE = 2.0  # pixels a box must measure in each direction
 
 Clock = dict[str, float]
@@ -60,6 +61,15 @@ class PoseFitter(Protocol):
 class Cut(Protocol):
     def __call__(self, photo: Photo, boxes: Sequence[Box], side: int) -> FloatArray:
         """(n, side, side) in [0, 1] over each box's crop: how likely each pixel is the object's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Described:
+    """A box of a photo: its crop, and of it and the boxes about it one vector (d,), adapted, and cells (c, r, k)."""
+
+    crop: Crop
+    vector: FloatArray
+    cells: FloatArray | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -216,21 +226,29 @@ class Searcher:
         usable = usable_photos([is_truncated(info.box, *info.photo_size) for info in infos])
         infos = [replace(info, is_used=index in usable) for index, info in enumerate(infos)]
         with _timed(clock, "embed"):
-            size = self._embedder.info.input_size
-            crops = [
-                crop_photo(query.photo, info.box, size) for query, info in zip(queries, infos, strict=True)
+            described = [
+                self._described(query.photo, info.box) for query, info in zip(queries, infos, strict=True)
             ]
-            features = self._embedder.embed(crops)
-            vectors = self._adapter.adapt(features.vectors)
         with _timed(clock, "outline"):
             shares = [self._share(query.photo, info.box) for query, info in zip(queries, infos, strict=True)]
             colors = [
-                None if share is None else colors_of_crop(crop, share)
-                for crop, share in zip(crops, shares, strict=True)
+                None if share is None else colors_of_crop(one.crop, share)
+                for one, share in zip(described, shares, strict=True)
             ]
-        cells = [None] * len(infos) if features.cells is None else list(features.cells)
-        looks = map(Looks, cells, shares, colors)
-        return infos, [_Seen(*one) for one in zip(vectors, looks, strict=True)]
+        looks = map(Looks, [one.cells for one in described], shares, colors)
+        return infos, [_Seen(one.vector, look) for one, look in zip(described, looks, strict=True)]
+
+    def _described(self, photo: Photo, box: Box) -> _Described:
+        """A box and those about it, together: what one crop has by chance counts less."""
+        share, size = self.config.around, self._embedder.info.input_size
+        boxes = [box]
+        if share > 0:
+            boxes += [stretched(box, 1 + share * across, 1 + share * down) for across, down in _AROUND]
+        crops = [crop_photo(photo, one, size) for one in boxes]
+        features = self._embedder.embed(crops)
+        vector = _unit(self._adapter.adapt(features.vectors).mean(axis=0))
+        cells = None if features.cells is None else _unit(features.cells.mean(axis=0))
+        return _Described(crops[0], vector, cells)
 
     def _share(self, photo: Photo, box: Box) -> FloatArray | None:
         config = self.config
@@ -435,6 +453,13 @@ class Searcher:
                 pose = None
             fitted.append(replace(match, pose=pose))
         return [*fitted, *matches[pose_top:]]
+
+
+def _unit(values: FloatArray) -> FloatArray:
+    """Along the first axis of length 1; what is all zero stays so."""
+    length = np.linalg.norm(values, axis=0, keepdims=True)
+    result: FloatArray = values / np.maximum(length, np.finfo(np.float32).tiny)
+    return result
 
 
 def _checked(box: Box, photo: Photo) -> Box:

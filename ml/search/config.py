@@ -14,6 +14,8 @@ Confidence = Literal["very likely", "likely", "similar shape", "weak"]
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
     """rank_by        what a view is ranked by: its cosine, or the cosine calibrated per view
+    around         share by which a box is also seen larger and smaller, wider, narrower, higher and lower: what is
+                   searched with is the mean; 0 takes the box alone, in a seventh of the network's time
     shortlist      views, best first, that are compared one by one
     cell_weight    share of the cell-by-cell cosine in the re-ranked score, in [0, 1]; 0 switches it off
     cell_shift     cells a view may be shifted by against the photo, in each direction
@@ -33,6 +35,7 @@ class SearchConfig:
     """
 
     rank_by: Literal["cosine", "calibrated"] = "cosine"
+    around: float = 0.05
     shortlist: int = 200
     cell_weight: float = 0.5
     cell_shift: int = 1

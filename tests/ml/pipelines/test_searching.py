@@ -76,7 +76,7 @@ def test_a_view_finds_its_product_and_its_viewpoint(searcher, onboarded, entries
 
 
 def test_the_neighbor_is_the_brute_forces(generation):
-    searcher = Searcher.open(generation, config=SearchConfig(outline_weight=0.0, color_weight=0.0))
+    searcher = Searcher.open(generation, config=SearchConfig(around=0, outline_weight=0, color_weight=0))
     rng = np.random.default_rng(0)
     for _ in range(30):
         photo = Photo(rng.integers(0, 256, (90, 120, 3), dtype=np.uint8))
@@ -99,6 +99,27 @@ def test_the_neighbor_is_the_brute_forces(generation):
         assert [match.score for match in answer.matches] == pytest.approx(cosines[first], abs=1e-5)
 
 
+def test_boxes_about_the_given_one_are_seen_with_it(generation, onboarded):
+    """What is searched with is the mean of seven crops."""
+    photo, box = photo_of(onboarded["chair"], 4)
+    config = SearchConfig(around=0.1, outline_weight=0, color_weight=0, expansion_weight=0)
+    searcher = Searcher.open(generation, config=config)
+    answer = searcher.search([PhotoQuery(photo, box)], tau=0.5)
+    x, y, w, h = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, box.width / 2, box.height / 2
+    sizes = [(1, 1), (1.1, 1.1), (0.9, 0.9), (1.1, 1), (0.9, 1), (1, 1.1), (1, 0.9)]
+    boxes = [Box(x - a * w, y - b * h, x + a * w, y + b * h) for a, b in sizes]
+    vectors = registry.embedder("hog").embed([crop_photo(photo, one, 128) for one in boxes]).vectors
+    mean = vectors.mean(axis=0) / np.linalg.norm(vectors.mean(axis=0))
+    opened, rows, cosines = brute_force(searcher, mean, box.aspect, answer.tau_used)
+    scores = dict(zip(opened.view_ids[rows].tolist(), cosines.tolist(), strict=True))
+    for match in answer.matches:
+        assert match.score == pytest.approx(scores[match.view_id], abs=1e-5)
+    alone = Searcher.open(generation, config=replace(config, around=0)).search(
+        [PhotoQuery(photo, box)], tau=0.5
+    )
+    assert alone.matches[0].score > answer.matches[0].score, "the crop alone is the view itself"
+
+
 def test_views_that_cover_the_photos_object_come_first(generation):
     """Noise is like nothing, so what the photo's pixels are taken for decides: here, one view's own mask. As if no
     color told the views apart."""
@@ -106,7 +127,7 @@ def test_views_that_cover_the_photos_object_come_first(generation):
     wanted = int(np.argmax(opened.model_ids == 30))
     masks = np.unpackbits(opened.masks, axis=1).astype(np.float64)
     share = masks[wanted].reshape(MASK_SIDE, MASK_SIDE).astype(np.float32)
-    config = SearchConfig(outline_weight=0.9, views_mean=1, expansion_weight=0.0)
+    config = SearchConfig(around=0, outline_weight=0.9, views_mean=1, expansion_weight=0)
     library = Library.open([generation])
     assert library.is_colored
     library.is_colored = False
@@ -136,7 +157,7 @@ def test_views_that_cover_the_photos_object_come_first(generation):
 def test_the_second_look_is_the_brute_forces(generation, monkeypatch):
     """With one product in three to help: each photo's vector and their best views' sum, searched anew."""
     monkeypatch.setattr(searching, "LEAST_OTHERS", 2)
-    config = SearchConfig(expansion=2, expansion_weight=0.4)
+    config = SearchConfig(around=0, expansion=2, expansion_weight=0.4)
     searcher = Searcher.open(generation, config=config)
     plain = Searcher.open(generation, config=replace(config, expansion_weight=0.0))
     rng = np.random.default_rng(1)
