@@ -253,7 +253,7 @@ class Searcher:
     def _share(self, photo: Photo, box: Box) -> FloatArray | None:
         config = self.config
         is_asked = config.shortlist > 0 and max(config.outline_weight, config.color_weight) > 0
-        if self._cut is None or not is_asked:
+        if self._cut is None or not is_asked or not self.library.has_colors:  # then it would rank nothing
             return None
         share: FloatArray = self._cut(photo, [box], MASK_SIDE)[0]
         return share

@@ -71,6 +71,7 @@ class Library:
         cohort = self.manifest.no_match.get("cohort")
         colors = self.generations[0].colors
         self.is_colored = colors is not None and tell_apart(colors)
+        self.has_colors = all(generation.colors is not None for generation in generations)
         self.cohort: BoolArray | None = None if cohort is None else np.isin(self.model_ids, cohort)
 
     @classmethod

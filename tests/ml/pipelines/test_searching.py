@@ -154,6 +154,28 @@ def test_views_that_cover_the_photos_object_come_first(generation):
         assert match.total == pytest.approx(best, abs=1e-5)
 
 
+def test_an_index_without_colors_has_no_outline_drawn(generation, onboarded):
+    library = Library.open([generation])
+    drawn = []
+
+    def cut(photo, boxes, side):
+        drawn.append(boxes)
+        return np.ones((len(boxes), side, side), np.float32)
+
+    parts = [
+        registry.embedder("hog"),
+        registry.adapter("identity"),
+        registry.detector(registry.DEFAULT_DETECTOR),
+    ]
+    searcher = Searcher(library, *parts, cut=cut)
+    photo, box = photo_of(onboarded["chair"], 3)
+    assert searcher.search([PhotoQuery(photo, box)]).matches
+    assert len(drawn) == 1
+    library.has_colors = False
+    assert searcher.search([PhotoQuery(photo, box)]).matches
+    assert len(drawn) == 1
+
+
 def test_the_second_look_is_the_brute_forces(generation, monkeypatch):
     """With one product in three to help: each photo's vector and their best views' sum, searched anew."""
     monkeypatch.setattr(searching, "LEAST_OTHERS", 2)
