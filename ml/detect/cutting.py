@@ -60,5 +60,4 @@ def crop_shares(photo: Photo, boxes: Sequence[Box], side: int) -> FloatArray:
 
 @cache
 def _network() -> torch.nn.Module:
-    network: torch.nn.Module = fused(load_network("mask")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network
+    return fused(load_network("mask"))

@@ -26,10 +26,8 @@ from ml.types import Box, Detection, Photo
 
 __all__ = ["FinderDetector"]
 
-SIDES = (
-    160,
-    224,
-)  # pixels of the photo's longer side, as the network sees it: once for what fills it, once for less
+# pixels of the photo's longer side, as the network sees it: once for what fills it, once for less
+SIDES = (160, 224)
 LEAST = 0.2  # score of a proposal
 LARGE = 2.0  # log-odds that a thing gains by its share of the photo's sides
 ASIDE = 4.0  # and loses by the way of its middle from the photo's; 1 is the edge
@@ -42,7 +40,7 @@ _STEP = 32  # pixels: the network's coarsest stride
 class FinderDetector:
     def __init__(self) -> None:
         """Raises WeightsMissing."""
-        self._network = fused(load_network("finder")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = fused(load_network("finder"))
         self._saliency = SaliencyDetector()
 
     def detect(self, photo: Photo) -> list[Detection]:

@@ -6,6 +6,7 @@ import copy
 from itertools import pairwise
 from typing import TypeVar
 
+import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -19,6 +20,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def fused(network: Network) -> Network:
     """A copy that answers the same up to rounding, in less time: a normalization reads and writes a whole map
     to scale it. What follows a convolution in a sequence or a residual block is folded; all else stays.
+    Its weights lie in channels-last order, in which processors convolve faster.
 
     Raises ValueError for a network that is training.
     """
@@ -34,6 +36,7 @@ def fused(network: Network) -> Network:
             assert isinstance(after, nn.BatchNorm2d)
             setattr(module, convolution, fuse_conv_bn_eval(before, after))
             setattr(module, norm, nn.Identity())
+    result.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return result
 
 

@@ -32,7 +32,7 @@ class ViewNetEmbedder:
         self, network: ViewNets, fingerprint: str, name: str = "viewnet", *, absent: FloatArray | None = None
     ) -> None:
         shape, member = network.shape, network.nets[0].shape
-        self.network = _OnColors(fused(network.eval()).to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+        self.network = _OnColors(fused(network.eval()))
         self.network.to(device())
         if absent is not None:
             self.absent = absent

@@ -11,6 +11,7 @@ import numpy as np
 
 from ml import registry
 from ml.detect.suppression import OVERLAP, suppress
+from ml.geometry.boxes import clip, stretched
 from ml.geometry.crops import crop_photo
 from ml.pipelines.galleries import IndexOptions, build_gallery
 from ml.pipelines.photos import open_photo
@@ -116,11 +117,9 @@ def _starts(size: float, whole: int) -> list[float]:
 
 def _around(box: Box, photo: Photo) -> Iterator[Box]:
     """A window grown and shrunk in each direction, kept inside the photo."""
-    x, y = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
     for wide in _REGROWN:
         for high in _REGROWN:
-            w, h = box.width * wide / 2, box.height * high / 2
-            yield Box(max(0.0, x - w), max(0.0, y - h), min(photo.width, x + w), min(photo.height, y + h))
+            yield clip(stretched(box, wide, high), photo.width, photo.height)
 
 
 def _scored(

@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ml.search.aspect import aspect_slice
 from ml.types import BoolArray, FloatArray, IntArray
 
 __all__ = [
@@ -188,16 +189,14 @@ def _reached(scores: FloatArray, share: float) -> float:
 def _passing(log_aspects: FloatArray, products: IntArray, count: int) -> list[slice]:
     """For each of `count` queries the views of a shape drawn for it; all of them where those are of too few products.
 
-    Of log_aspects ascending, slices; see `ml.search.aspect`.
+    log_aspects (n,) ascending.
     """
     drawn = np.random.default_rng(0).uniform(math.log(ASPECTS[0]), math.log(ASPECTS[1]), count)
-    first = np.searchsorted(log_aspects, drawn + math.log(TAU), side="right")
-    last = np.searchsorted(log_aspects, drawn - math.log(TAU), side="left")
-    found = []
-    for start, stop in zip(first, last, strict=True):
-        is_enough = np.unique(products[start:stop]).size >= LEAST_PRODUCTS
-        found.append(slice(int(start), int(stop)) if is_enough else slice(0, len(products)))
-    return found
+    slices = [aspect_slice(log_aspects, math.exp(shape), TAU) for shape in drawn]
+    return [
+        found if np.unique(products[found]).size >= LEAST_PRODUCTS else slice(0, len(products))
+        for found in slices
+    ]
 
 
 def _absent_scores(
