@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, errors: Console) -> int:
     from ml.evaluation.queries import read_queries
     from ml.evaluation.report import write_report
-    from ml.evaluation.summary import printed, to_json
+    from ml.evaluation.summary import NEAR_DEG, printed, to_json
     from ml.pipelines.evaluating import evaluate
 
     queries = read_queries(arguments.queries)
@@ -93,6 +93,14 @@ def _run(arguments: argparse.Namespace, errors: Console) -> int:
         errors.print(f"not indexed: {failure.key}: {failure.reason}", highlight=False, markup=False)
     Console(width=None if Console().is_terminal else 140).print(printed(evaluation))
     summary = to_json(evaluation)
+    if azimuth := summary["azimuth"]:
+        low, high = azimuth["interval"]
+        Console(width=140).print(
+            f"azimuth of the right product, {azimuth['n']} photos: within {NEAR_DEG} degrees "
+            f"{100 * azimuth[f'within_{NEAR_DEG}']:.1f}% ({100 * low:.0f}-{100 * high:.0f}), median "
+            f"{azimuth['median_deg']:.1f}",
+            highlight=False,
+        )
     stages = ", ".join(
         f"{name} {1e3 * value['p50']:.1f} / {1e3 * value['p95']:.1f}"
         for name, value in summary["stages"].items()

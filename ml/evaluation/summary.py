@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,10 @@ from ml.evaluation.metrics import Scores, bootstrap, macro, mean_of
 if TYPE_CHECKING:
     from ml.pipelines.evaluating import Evaluation, QueryResult, Ranked
 
-__all__ = ["LEVELS", "printed", "to_json"]
+__all__ = ["LEVELS", "NEAR_DEG", "printed", "to_json"]
 
 MEASURES = tuple(Scores.__dataclass_fields__)
+NEAR_DEG = 15  # an azimuth's error within which a viewpoint counts as found
 LEVELS = ("exact", "product", "category")  # what counts as right: the ids or names, the family, the category
 _TITLES = {"top1": "top 1", "top5": "top 5", "top10": "top 10", "precision5": "precision 5", "mrr": "MRR"}
 
@@ -39,6 +41,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "widened": float(np.mean([result.widened for result in results])),
         "missed_boxes": sum(not result.is_found for result in results),
         "silhouette_iou": _mean([result.silhouette_iou for result in results]),
+        "azimuth": _azimuth(results),
         "embedder": evaluation.gallery.manifest.embedder_fingerprint,
         "tau": evaluation.options.tau,
         "gallery": {
@@ -95,6 +98,21 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+def _azimuth(results: Sequence[QueryResult]) -> dict[str, Any] | None:
+    """How near the right products' viewpoints come to those the queries tell; None where none tells."""
+    errors = [result.azimuth_error for result in results if result.azimuth_error is not None]
+    if not errors:
+        return None
+    degrees = np.degrees(errors)
+    near = degrees <= NEAR_DEG
+    return {
+        "n": len(errors),
+        f"within_{NEAR_DEG}": float(near.mean()),
+        "interval": list(_interval(near)),
+        "median_deg": float(np.median(degrees)),
+    }
+
+
 def _query(result: QueryResult, evaluation: Evaluation) -> dict[str, Any]:
     photos = [str(path) for path in result.query.photos]
     return {
@@ -102,6 +120,9 @@ def _query(result: QueryResult, evaluation: Evaluation) -> dict[str, Any]:
         "box": None if result.box is None else list(result.box.as_tuple()),
         "ranked": [_product(ranked, evaluation) for ranked in result.ranked],
         "silhouette_iou": result.silhouette_iou,
+        "azimuth_error_deg": None
+        if result.azimuth_error is None
+        else round(math.degrees(result.azimuth_error), 2),
         "no_match": result.no_match,
         "box_found": result.is_found,
         **({"error": result.error} if result.error else {}),

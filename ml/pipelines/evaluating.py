@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 import time
@@ -17,6 +18,7 @@ from ml.pipelines.galleries import VIEW_IDS_A_MODEL, BuiltGallery, IndexOptions,
 from ml.pipelines.photos import PhotoLimits, open_photo
 from ml.pipelines.progress import Progress, silent
 from ml.pipelines.searching import Match, PhotoQuery, SearchAnswer, Searcher
+from ml.render.inspecting import turned_error
 from ml.search.config import SearchConfig
 from ml.types import Box
 
@@ -58,6 +60,8 @@ class QueryResult:
     """exact, product, category: scores at each level, None where the query or the gallery has none.
 
     is_found: False where the detected box misses the true one; then every score is 0.
+    azimuth_error: of the viewpoint of the right product (of its pose where one was fitted) where the query tells
+    the true one, radians; azimuths from which the model looks the same count as one.
     """
 
     query: Query
@@ -71,6 +75,7 @@ class QueryResult:
     widened: bool
     best_calibrated: float
     silhouette_iou: float | None
+    azimuth_error: float | None
     seconds: dict[str, float]
     error: str = ""
 
@@ -152,6 +157,7 @@ def _run(searcher: Searcher, query: Query, built: BuiltGallery, options: Evaluat
         widened=answer.widened,
         best_calibrated=max((match.calibrated for match in answer.matches), default=-math.inf),
         silhouette_iou=_silhouette(answer),
+        azimuth_error=_azimuth_error(query, answer, right, built),
         seconds={**answer.seconds, "total": time.perf_counter() - start},
     )
 
@@ -213,7 +219,20 @@ def _silhouette(answer: SearchAnswer) -> float | None:
     return pose.silhouette_iou if pose is not None else None
 
 
+def _azimuth_error(
+    query: Query, answer: SearchAnswer, right: frozenset[int], built: BuiltGallery
+) -> float | None:
+    match = next((match for match in answer.matches if match.model_id in right), None)
+    if query.azimuth_deg is None or match is None:
+        return None
+    facts = json.loads((built.directories[match.model_id] / "facts.json").read_text(encoding="utf-8"))
+    found = match.view.azimuth if match.pose is None else match.pose.azimuth
+    return turned_error(found, math.radians(query.azimuth_deg), facts["symmetry"])
+
+
 def _failed(query: Query, reason: str) -> QueryResult:
     """A photo that can't be read scores 0 everywhere and says why."""
     nothing = Scores(0.0, 0.0, 0.0, 0.0, 0.0)
-    return QueryResult(query, None, (), nothing, None, None, False, True, False, -math.inf, None, {}, reason)
+    return QueryResult(
+        query, None, (), nothing, None, None, False, True, False, -math.inf, None, None, {}, reason
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from ml.types import ViewSet
 
-__all__ = ["symmetry", "view_warnings"]
+__all__ = ["symmetry", "turned_error", "view_warnings"]
 
 BLACK = 14.0  # mean gray level of what is all black
 FAINT = 5.0  # gray levels between an object and its background that can't be told apart
@@ -56,6 +57,15 @@ def symmetry(views: ViewSet) -> str:
         if _looks_the_same(masks, gray, views.aspects[:azimuths], step):
             return name
     return "none"
+
+
+def turned_error(found: float, true: float, symmetry: str) -> float:
+    """The angle between two azimuths, radians, in [0, pi], as seen on a model of this symmetry: a half turn of what
+    looks the same after it is none."""
+    if symmetry == "round":
+        return 0.0
+    turns = next((parts for name, parts in _TURNS if name == symmetry), None) or 1
+    return abs(math.remainder(found - true, 2 * math.pi / turns))
 
 
 def _gray(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -62,6 +62,7 @@ def workplace(tmp_path_factory, meshes):
             "relevant": ["seats/chair"],
             "product": "chair_A",
             "category": "seat",
+            "azimuth_deg": 360 * 3 / 31,
         },
         {"photo": "table.png", "box": boxes["table"], "relevant_regex": "table", "category": "top"},
         # the detector has to find it; the true box is nowhere near, so it can't count
@@ -131,7 +132,13 @@ def test_every_query_lists_what_the_contract_asks_for(scores):
 
 def test_the_viewpoint_is_the_nearest_of_the_grid(scores):
     # photographed from 3 / 31 of the way around, the grid has steps of ten degrees
-    assert scores["per_query"][0]["ranked"][0]["azimuth_deg"] == pytest.approx(360 * 3 / 31, abs=10)
+    found = scores["per_query"][0]["ranked"][0]["azimuth_deg"]
+    assert found == pytest.approx(360 * 3 / 31, abs=10)
+    error = scores["per_query"][0]["azimuth_error_deg"]  # of the pose, which is finer than the grid
+    assert 0 <= error < 10
+    assert scores["azimuth"]["n"] == 1  # the other queries don't tell theirs
+    assert scores["azimuth"]["within_15"] == 1
+    assert scores["azimuth"]["median_deg"] == pytest.approx(error, abs=0.01)
 
 
 def test_coarser_levels_come_from_models_csv(scores):

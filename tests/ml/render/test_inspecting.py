@@ -9,7 +9,7 @@ import pytest
 import trimesh
 
 from ml.mesh.parametric.sample import sample_catalog
-from ml.render.inspecting import symmetry, view_warnings
+from ml.render.inspecting import symmetry, turned_error, view_warnings
 from ml.render.raycast import RayScene
 from ml.render.views import ViewGrid, render_views
 from ml.types import Mesh, ViewSet
@@ -45,6 +45,12 @@ def _turned(shape: trimesh.Trimesh) -> trimesh.Trimesh:
 )
 def test_symmetry_about_the_up_axis(chair, shape, expected: str) -> None:
     assert symmetry(_views(chair, shape())) == expected
+
+
+@pytest.mark.parametrize(("of", "error"), [("none", 170), ("half", 10), ("quarter", 10), ("round", 0)])
+def test_azimuths_that_look_the_same_are_one(of: str, error: float) -> None:
+    assert np.degrees(turned_error(np.radians(-5), np.radians(165), of)) == pytest.approx(error)
+    assert np.degrees(turned_error(np.radians(725), np.radians(5), of)) == pytest.approx(0)
 
 
 def test_a_chair_has_a_front_and_nothing_wrong(chair) -> None:
