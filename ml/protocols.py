@@ -47,9 +47,14 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class KnowsAbsent(Protocol):
-    """An embedder that brings what photographs of things no catalog has look like to it: absent (n, dim)."""
+    """An embedder that brings what photographs of things no catalog has look like to it.
+
+    absent   (n, dim) whole ones and their middles
+    patches  (m, dim) parts of any place, size and proportions
+    """
 
     absent: FloatArray
+    patches: FloatArray
 
 
 class Adapter(Protocol):

@@ -25,17 +25,22 @@ _VERSION = "viewnet 2: gray, crop with margin 1/16 stretched to the square, [0, 
 
 
 class ViewNetEmbedder:
-    """Vectors of 128 values and 6 x 6 cells of 32; absent: vectors (n, 128) of photographs of anything but
-    furniture and household things (docs: ml/weights/viewnet.md)."""
+    """Vectors of 128 values and 6 x 6 cells of 32; elsewhere: vectors (n, 128) of photographs of anything but
+    furniture and household things, and (m, 128) of parts of them (docs: ml/weights/viewnet.md)."""
 
     def __init__(
-        self, network: ViewNets, fingerprint: str, name: str = "viewnet", *, absent: FloatArray | None = None
+        self,
+        network: ViewNets,
+        fingerprint: str,
+        name: str = "viewnet",
+        *,
+        elsewhere: tuple[FloatArray, FloatArray] | None = None,
     ) -> None:
         shape, member = network.shape, network.nets[0].shape
         self.network = _OnColors(fused(network.eval()))
         self.network.to(device())
-        if absent is not None:
-            self.absent = absent
+        if elsewhere is not None:
+            self.absent, self.patches = elsewhere
         cells = (shape.cell, member.rows, member.rows)
         self.info = EmbedderInfo(name, shape.compact, member.side, cells, fingerprint)
 
@@ -92,8 +97,10 @@ def load_viewnet_open() -> ViewNetEmbedder:
 
 def _load(name: str) -> ViewNetEmbedder:
     tensors, facts, digest = load_weights(name)
-    absent = tensors["absent"].numpy()
-    return ViewNetEmbedder(networks_of(tensors, facts), f"{name}-{_digest(digest)}", name, absent=absent)
+    elsewhere = tensors["absent"].numpy(), tensors["patches"].numpy()
+    return ViewNetEmbedder(
+        networks_of(tensors, facts), f"{name}-{_digest(digest)}", name, elsewhere=elsewhere
+    )
 
 
 def networks_of(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> ViewNets:
@@ -102,7 +109,8 @@ def networks_of(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -
     shape = ViewNetShape(**{**values, "widths": tuple(values["widths"]), "blocks": tuple(values["blocks"])})
     joined = ViewNetsShape(**facts["joined"])
     networks = ViewNets([ViewNet(shape) for _ in range(joined.members)], joined)
-    networks.load_state_dict({name: tensor for name, tensor in tensors.items() if name != "absent"})
+    others = {"absent", "patches"}
+    networks.load_state_dict({name: tensor for name, tensor in tensors.items() if name not in others})
     return networks
 
 

@@ -108,7 +108,7 @@ def _azimuth(results: Sequence[QueryResult]) -> dict[str, Any] | None:
     return {
         "n": len(errors),
         f"within_{NEAR_DEG}": float(near.mean()),
-        "interval": list(_interval(near)),
+        "interval": list(_interval(near.tolist())),
         "median_deg": float(np.median(degrees)),
     }
 

@@ -10,9 +10,21 @@ import numpy.typing as npt
 from ml.errors import BadBox
 from ml.types import BoolArray, Box, FloatArray
 
-__all__ = ["MARGIN", "around", "check_box", "clip", "crop_matrix", "expand", "iou", "mask_box", "stretched"]
+__all__ = [
+    "MARGIN",
+    "around",
+    "check_box",
+    "clip",
+    "crop_matrix",
+    "expand",
+    "iou",
+    "mask_box",
+    "stretched",
+    "with_neighbors",
+]
 
 MARGIN = 1 / 16  # of a box's width and height, added on each side of a crop: shows the outline whole
+_ABOUT = ((1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))  # wider and higher
 
 
 def iou(a: Box, b: Box) -> float:
@@ -34,6 +46,12 @@ def stretched(box: Box, across: float, down: float) -> Box:
     """About its middle, `across` times as wide and `down` times as high."""
     dx, dy = (across - 1) / 2 * box.width, (down - 1) / 2 * box.height
     return Box(box.x0 - dx, box.y0 - dy, box.x1 + dx, box.y1 + dy)
+
+
+def with_neighbors(box: Box, share: float) -> list[Box]:
+    """The box, and where share > 0 six about it: by that share larger and smaller, wider, narrower, higher and lower."""
+    about = _ABOUT if share > 0 else ()
+    return [box, *(stretched(box, 1 + share * across, 1 + share * down) for across, down in about)]
 
 
 def clip(box: Box, width: float, height: float) -> Box:

@@ -24,7 +24,7 @@ from ml.errors import GenerationMismatch, IndexUnreachable, NoViews
 from ml.geometry.crops import crop_of_view
 from ml.memory.budget import crops_within
 from ml.pipelines.progress import Progress, silent
-from ml.protocols import EmbedderInfo, Features, KnowsAbsent
+from ml.protocols import Adapter, Embedder, EmbedderInfo, Features, KnowsAbsent
 from ml.render.shading import RENDERER_FINGERPRINT
 from ml.render.views import load_views
 from ml.search.backgrounds import background_crops
@@ -61,6 +61,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 FEATURES_VERSION = 2
+_BROUGHT = "the embedder's weights"
 
 Describe = Callable[
     [int, int, Path | None], tuple[FloatArray, str]
@@ -78,7 +79,8 @@ class GenerationEntry:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSource:
-    """backgrounds  folder of photos without products; None draws patches
+    """backgrounds  folder of photos without products; None takes the patches of photographs an embedder brings,
+                 and draws some where it brings none
     absent       folder of photos of things not in the catalog, for the no-match threshold; None takes the
                  photographs an embedder brings, where it knows any and no backgrounds are named, else
                  background patches the calibration has not seen
@@ -224,8 +226,9 @@ def build_generation(
         vectors = _write_rows(staged, entries, tables, embedder.info, tell)
         source = calibration or CalibrationSource()
         patches = partial(_patches, embedder_name, adapter_name, kept=out.parent, memory_bytes=memory_bytes)
-        photos = adapter.adapt(embedder.absent) if isinstance(embedder, KnowsAbsent) else None
-        fitted, threshold = _calibrate(staged, vectors, (patches, photos), source, choice, tell)
+        fitted, threshold = _calibrate(
+            staged, vectors, (patches, _elsewhere(embedder, adapter)), source, choice, tell
+        )
         index = _index(staged, vectors, patches, source, choice, tell)
         manifest = Manifest(
             embedder=embedder_name,
@@ -413,25 +416,43 @@ def _read(path: Path, name: str) -> Array:
 # ---- calibration ----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Elsewhere:
+    """Adapted vectors of photographs of other things: (n, d) whole, and (m, d) patches of them."""
+
+    photos: FloatArray
+    patches: FloatArray
+
+
+def _elsewhere(embedder: Embedder, adapter: Adapter) -> _Elsewhere | None:
+    if not isinstance(embedder, KnowsAbsent):
+        return None
+    return _Elsewhere(adapter.adapt(embedder.absent), adapter.adapt(embedder.patches))
+
+
 def _calibrate(
     staged: Path,
     vectors: npt.NDArray[np.float16],
-    known: tuple[Describe, FloatArray | None],
+    known: tuple[Describe, _Elsewhere | None],
     source: CalibrationSource,
     choice: IndexChoice,
     tell: Progress,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """known: what describes backgrounds, and adapted vectors of photographs of other things, if there are any."""
-    describe, photos = known
+    """known: what describes backgrounds, and what the embedder brings, if it does."""
+    describe, elsewhere = known
+    photos = None if elsewhere is None else elsewhere.photos
     tell("calibrating", 0, 2)
-    patches, drawn_from = describe(source.patches, source.seed, source.backgrounds)
+    if elsewhere is not None and source.backgrounds is None:
+        patches, drawn_from = elsewhere.patches, _BROUGHT
+    else:
+        patches, drawn_from = describe(source.patches, source.seed, source.backgrounds)
     fitted = fit_calibration(cast("FloatArray", vectors), patches)
     np.save(staged / "calibration.npy", fitted.lines)
     tell("calibrating", 1, 2)
     folder = source.absent or source.backgrounds
     are_photos = photos is not None and folder is None
     if photos is not None and folder is None:
-        absent, absent_from = photos, "the embedder's weights"
+        absent, absent_from = photos, _BROUGHT
     else:
         absent, absent_from = describe(source.absent_patches, source.seed + 1, folder)
     products = np.load(staged / "model_ids.npy")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ml import registry
 from ml.detect.cutting import crop_shares
 from ml.errors import BadBox, NoViews, ShapelensError
-from ml.geometry.boxes import clip, stretched
+from ml.geometry.boxes import clip, with_neighbors
 from ml.geometry.crops import crop_photo
 from ml.pipelines.indexing import adapter_of, check_fingerprints
 from ml.pose.fitting import ModelPoseFitter
@@ -46,7 +46,6 @@ __all__ = ["Match", "PhotoQuery", "PoseFitter", "QueryInfo", "SearchAnswer", "Se
 
 log = logging.getLogger(__name__)
 
-_AROUND = ((1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))  # wider and higher, by the config's share
 LEAST_SIDE = 2.0  # pixels a box must measure in each direction
 
 Clock = dict[str, float]
@@ -240,11 +239,8 @@ class Searcher:
 
     def _described(self, photo: Photo, box: Box) -> _Described:
         """A box and those about it, together: what one crop has by chance counts less."""
-        share, size = self.config.around, self._embedder.info.input_size
-        boxes = [box]
-        if share > 0:
-            boxes += [stretched(box, 1 + share * across, 1 + share * down) for across, down in _AROUND]
-        crops = [crop_photo(photo, one, size) for one in boxes]
+        size = self._embedder.info.input_size
+        crops = [crop_photo(photo, one, size) for one in with_neighbors(box, self.config.around)]
         features = self._embedder.embed(crops)
         vector = _unit(self._adapter.adapt(features.vectors).mean(axis=0))
         cells = None if features.cells is None else _unit(features.cells.mean(axis=0))

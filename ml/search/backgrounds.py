@@ -1,13 +1,13 @@
 """Patches of anything but a product, which calibration measures a view's false alarms on.
 
-They are drawn, so that they ship with the code: rooms, textures, noise, gradients and clutter. A folder of
-real photos without products gives a better estimate and is taken instead where one is named.
+They are drawn, so that they ship with the code: rooms, textures, noise, gradients and clutter. Real photos without
+products give a better estimate: those of a folder that is named, else those whose vectors an embedder brings.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ml.geometry.crops import crop_photo
 from ml.types import Box, Crop, Photo
 
-__all__ = ["SOURCE_DRAWN", "background_crops", "draw_scene", "photos_in"]
+__all__ = ["SOURCE_DRAWN", "background_crops", "draw_scene", "photo_crops", "photos_in", "read_pixels"]
 
 Image = npt.NDArray[np.uint8]
 
@@ -46,8 +46,14 @@ def background_crops(
         listing = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
         name = f"{folder.name} {len(paths)} {hashlib.sha256(listing.encode()).hexdigest()[:8]}"
         order = [paths[k] for k in rng.permutation(len(paths))]
-        scenes = (image for path in cycle(order) if (image := _read(path)) is not None)
+        scenes = (image for path in cycle(order) if (image := read_pixels(path)) is not None)
     return islice(_cut(scenes, size, rng), count), name
+
+
+def photo_crops(paths: Iterable[Path], each: int, size: int, *, seed: int) -> Iterator[Crop]:
+    """`each` crops of side `size` of every photo that can be read."""
+    scenes = (image for path in paths if (image := read_pixels(path)) is not None)
+    return _cut(scenes, size, np.random.default_rng(seed), each)
 
 
 def photos_in(folder: Path) -> list[Path]:
@@ -58,15 +64,18 @@ def photos_in(folder: Path) -> list[Path]:
     return paths
 
 
-def _read(path: Path) -> Image | None:
+def read_pixels(path: Path) -> Image | None:
+    """(h, w, 3) RGB, None for what is no picture."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     return None if image is None else np.ascontiguousarray(image[:, :, ::-1])
 
 
-def _cut(scenes: Iterator[Image], size: int, rng: np.random.Generator) -> Iterator[Crop]:
+def _cut(
+    scenes: Iterator[Image], size: int, rng: np.random.Generator, each: int = PATCHES_A_SCENE
+) -> Iterator[Crop]:
     for scene in scenes:
         photo = Photo(scene)
-        for _ in range(PATCHES_A_SCENE):
+        for _ in range(each):
             yield crop_photo(photo, _random_box(photo, rng), size)
 
 

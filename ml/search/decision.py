@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 RULE = "calibrated or standing out from two cohorts, false accepts shared, tails fitted"
-FALSE_ACCEPTS = 0.01  # of queries with nothing to find
+FALSE_ACCEPTS = 0.008  # of queries with nothing to find: 1% may be, on photos unlike those of the fit too
 OF_CALIBRATED = 0.5  # of the false accepts, by the calibrated score; the others by standing out
 OF_CALIBRATED_WITH_PHOTOS = 0.1  # photographs of other things have many high ones
 LEAST_PRODUCTS = 8  # compared; of fewer a median says nothing
@@ -152,7 +152,7 @@ def fit_no_match(
     elsewhere: FloatArray | None = None,
     are_photos: bool = False,
 ) -> NoMatchRule:
-    """The rule by which 1% of queries that have nothing to find are said to have a match.
+    """The rule by which FALSE_ACCEPTS of queries that have nothing to find are said to have a match.
 
     vectors (n, d), lines (n, 2) and products (n,) of the views, products in [0, p); absent (m, d) descriptors of
     such queries, rows of length 1; patches that `fit_calibration` saw must not be among them. cohort: products

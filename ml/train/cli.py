@@ -16,7 +16,8 @@ from rich.console import Console
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.embed.viewnet import networks_of
 from ml.errors import ShapelensError
-from ml.train import finding, joining
+from ml.train import absent, finding, joining
+from ml.train.absent import kept_photographs
 from ml.train.joining import write_joined
 from ml.train.loop import Data, Recipe, Step, Training
 from ml.train.models import libraries_or_default, library_specs
@@ -40,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return finding.main(arguments[1:])
     if arguments[:1] == ["join"]:
         return joining.main(arguments[1:])
+    if arguments[:1] == ["absent"]:
+        return absent.main(arguments[1:])
     options = _parser().parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.threads:
@@ -79,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     network = last.averaged
     if options.start_from is not None and options.keep > 0:
         network = last.between(_shipped(options.start_from, options.member), options.keep)
-    photographs = data.backgrounds[data.absent : data.photographs].numpy()
+    photographs = kept_photographs(options.backgrounds)
     facts = {"trainings": [{"steps": steps, "seed": last.recipe.seed}]}
     write_joined([network], data.pairs.plain, photographs, options.out / "viewnet.safetensors", facts)
     Console().print(f"{steps} steps in {seconds / 60:.0f} minutes: {options.out}/viewnet.safetensors")
@@ -236,7 +239,6 @@ def _data(options: argparse.Namespace) -> Data:
         caltech,
         torch.from_numpy(np.concatenate(pixels)),
         absent=len(backgrounds.pixels) // 2,
-        photographs=len(backgrounds.pixels),
         sightings=open_sightings(options.out / "rooms") if options.interiors else None,
     )
 

@@ -15,9 +15,8 @@ from rich.console import Console
 from ml.embed.networks import ViewNet, ViewNets
 from ml.embed.viewnet import networks_of
 from ml.errors import BadSource, ShapelensError
-from ml.train.absent import absent_vectors
+from ml.train.absent import kept_photographs, seen_elsewhere
 from ml.train.pairs import open_pairs
-from ml.train.photos import load_photos
 from ml.train.whitening import whiten
 from ml.weights import read_weights, save_weights
 
@@ -39,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         nets, facts = members_of(options.weights)
         plain = open_pairs(options.trained / "pairs").plain
-        photos = load_photos(options.backgrounds, options.trained / "backgrounds.npz", is_object=False).pixels
-        write_joined(nets, plain, photos[len(photos) // 2 :], options.out, facts)
+        write_joined(nets, plain, kept_photographs(options.backgrounds), options.out, facts)
     except (ShapelensError, FileNotFoundError) as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
         return 2
@@ -72,13 +70,13 @@ def members_of(files: Sequence[str]) -> tuple[list[ViewNet], dict[str, Any]]:
 def write_joined(
     members: Sequence[ViewNet],
     plain: npt.NDArray[np.uint8],
-    photos: npt.NDArray[np.uint8],
+    photos: Sequence[Path],
     path: Path,
     facts: dict[str, Any],
 ) -> None:
-    """Whiten the networks by plain renders (n, side, side), see photographs of anything but products (m, S, S)
-    by them, and write all that a search needs. facts: {"trainings": one a member}."""
+    """Whiten the networks by plain renders (n, side, side), see photographs of anything but products by them, and write
+    all that a search needs. facts: {"trainings": one a member}."""
     joined = ViewNets(members)
     whiten(joined, plain)
     shapes = {"shape": asdict(members[0].shape), "joined": asdict(joined.shape)}
-    save_weights(path, joined.state_dict() | {"absent": absent_vectors(joined, photos)}, shapes | facts)
+    save_weights(path, joined.state_dict() | seen_elsewhere(joined, photos), shapes | facts)

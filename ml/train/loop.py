@@ -62,17 +62,14 @@ class Recipe:
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
     """pairs to match; furniture and caltech, whose categories are a side task and are contrasted with the
-    pairs' names where one fits; backgrounds (b, S, S) uint8, of which the first `photographs` show anything but
-    products; absent: how many of these are wrong answers in training, 0 for none. The others tell, at the end,
-    what such photographs look like to a network that was not taught them. sightings: of the same specs as the
-    pairs, or None."""
+    pairs' names where one fits; backgrounds (b, S, S) uint8, of which the first `absent` show anything but products
+    and are wrong answers in training, 0 for none. sightings: of the same specs as the pairs, or None."""
 
     pairs: PairSet
     furniture: PhotoSet | None
     caltech: PhotoSet | None
     backgrounds: Tensor
     absent: int = 0
-    photographs: int = 0
     sightings: Sightings | None = None
 
 

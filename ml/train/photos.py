@@ -27,6 +27,7 @@ __all__ = [
     "fits_category",
     "kept_back",
     "load_photos",
+    "photo_paths",
     "trimmed_box",
     "whole_crop",
 ]
@@ -90,14 +91,7 @@ def load_photos(folder: Path, cache: Path, *, is_object: bool = True) -> PhotoSe
     if cache.exists():
         with np.load(cache) as table:
             return PhotoSet(table["pixels"], table["label"], tuple(map(str, table["labels"])))
-    held = kept_back(folder)
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES and str(path.relative_to(folder)) not in held
-    )
-    if not paths:
-        raise BadSource(f"there are no photos in {folder}; give the folder that holds the training photos")
+    paths = photo_paths(folder)
     labels = sorted({path.parent.name for path in paths})
     pixels, label = [], []
     for path in paths:
@@ -111,6 +105,19 @@ def load_photos(folder: Path, cache: Path, *, is_object: bool = True) -> PhotoSe
     cache.parent.mkdir(parents=True, exist_ok=True)
     np.savez(cache, pixels=result.pixels, label=result.label, labels=np.array(result.labels))
     return result
+
+
+def photo_paths(folder: Path) -> list[Path]:
+    """All photos below the folder but those its queries.jsonl names, sorted. Raises BadSource where there is none."""
+    held = kept_back(folder)
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _SUFFIXES and str(path.relative_to(folder)) not in held
+    )
+    if not paths:
+        raise BadSource(f"there are no photos in {folder}; give the folder that holds the training photos")
+    return paths
 
 
 def whole_crop(gray: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from ml.errors import BadBox
-from ml.geometry.boxes import MARGIN, around, check_box, clip, crop_matrix, expand, iou, mask_box
+from ml.geometry.boxes import (
+    MARGIN,
+    around,
+    check_box,
+    clip,
+    crop_matrix,
+    expand,
+    iou,
+    mask_box,
+    with_neighbors,
+)
 from ml.types import Box
 
 
@@ -47,6 +57,18 @@ def test_mask_box_is_the_box_that_was_drawn() -> None:
 
 def test_around_holds_every_point_and_touches_four() -> None:
     assert around(np.array([[3.0, 1.0], [2.0, 9.0], [5.0, 4.0]])) == Box(2, 1, 5, 9)
+
+
+def test_neighbors_are_larger_smaller_wider_narrower_higher_lower() -> None:
+    box = Box(0, 0, 100, 200)
+    alone, larger, smaller, wider, narrower, higher, lower = with_neighbors(box, 0.1)
+    assert alone == box
+    assert [larger.width, smaller.width] == pytest.approx([110, 90])
+    assert [wider.width, narrower.width] == pytest.approx([110, 90])
+    assert [wider.height, narrower.height] == [200, 200]
+    assert [higher.height, lower.height] == pytest.approx([220, 180])
+    assert all((one.x0 + one.x1, one.y0 + one.y1) == pytest.approx((100, 200)) for one in (larger, lower))
+    assert with_neighbors(box, 0) == [box]
 
 
 def test_clip_keeps_the_part_inside() -> None:

@@ -19,6 +19,7 @@ from ml.pipelines.indexing import (
     verify_generation,
 )
 from ml.render.views import load_views
+from ml.search.backgrounds import SOURCE_DRAWN
 from ml.search.generation import open_generation, pack_masks
 from ml.search.manifest import MANIFEST, read_manifest
 
@@ -67,6 +68,8 @@ def test_an_embedder_that_knows_other_things_sets_the_threshold_by_them(entries,
     shipped = build_generation(entries, tmp_path / "viewnet", embedder_name="viewnet", calibration=QUICK)
     assert shipped.no_match["of"].startswith("photographs of anything")
     assert shipped.no_match["patches"] > 800
+    assert shipped.calibration["source"] == "the embedder's weights"
+    assert shipped.calibration["patches"] > 3000
 
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -76,8 +79,14 @@ def test_an_embedder_that_knows_other_things_sets_the_threshold_by_them(entries,
     own = build_generation(entries, tmp_path / "own", embedder_name="viewnet", calibration=named)
     assert own.no_match["of"] == "photos of things not in the catalog"
     assert own.no_match["patches"] == 200
+    assert own.calibration["source"] == "the embedder's weights"
+    named = replace(QUICK, backgrounds=folder)
+    both = build_generation(entries, tmp_path / "both", embedder_name="viewnet", calibration=named)
+    assert both.calibration["source"].startswith("photos 1 ")
+    assert both.calibration["patches"] == 400
     drawn = build_generation(entries, tmp_path / "hog", embedder_name="hog", calibration=QUICK)
     assert drawn.no_match["of"] == "background patches"
+    assert drawn.calibration["source"] == SOURCE_DRAWN
 
 
 def test_background_is_calibrated_to_minus_one(generation, tmp_path):

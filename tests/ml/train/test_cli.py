@@ -7,12 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from ml.embed.viewnet import networks_of
 from ml.train.cli import main
 from ml.train.loop import _kin
-from ml.weights import read_weights
+from ml.weights import FOLDER, read_weights
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,9 @@ def test_two_stages_make_weights_a_curve_and_can_go_on(photos: Path, tmp_path: P
     tensors, facts, _ = read_weights(joined, "")
     assert [training["steps"] for training in facts["trainings"]] == [4, 2]
     assert tensors["absent"].shape == (44, 128)  # 22 photographs and their middles
+    assert tensors["patches"].shape == (176, 128)
+    seen = torch.cat([tensors["absent"], tensors["patches"]])
+    assert torch.allclose(seen.norm(dim=1), torch.ones(220), atol=2e-3)
     members = networks_of(tensors, facts).nets
     of_first = weights["members.0.to_vector.weight"].astype(np.float32)
     assert np.array_equal(members[0].to_vector.weight.detach().numpy(), of_first)
@@ -71,6 +75,19 @@ def test_two_stages_make_weights_a_curve_and_can_go_on(photos: Path, tmp_path: P
     assert [training["steps"] for training in facts["trainings"]] == [2, 4]
     assert np.array_equal(networks_of(tensors, facts).nets[1].to_vector.weight.detach().numpy(), of_first)
     assert main(["join", f"{joined}#2", *rest]) == 2
+
+
+def test_photographs_are_described_anew_by_weights_that_are_there(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "anew.safetensors"
+    weights = FOLDER / "viewnet.safetensors"
+    rest = ["--backgrounds", str(photos / "backgrounds"), "--out", str(out)]
+    assert main(["absent", str(weights), *rest]) == 0
+    tensors, facts, _ = read_weights(out, "")
+    shipped, as_shipped, _ = read_weights(weights, "")
+    assert facts == as_shipped
+    assert tensors["absent"].shape == (44, 128)
+    assert all(torch.equal(tensors[name], shipped[name]) for name in shipped.keys() - {"absent", "patches"})
+    assert main(["absent", str(tmp_path / "none.safetensors"), *rest]) == 2
 
 
 def test_kin_are_models_of_one_kind() -> None:
