@@ -37,6 +37,7 @@ __all__ = [
     "key_of",
     "name_of",
     "read_photo",
+    "searched_files",
     "write_photo",
 ]
 
@@ -86,6 +87,13 @@ def asset_files(asset_hash: str, *names: str) -> Path:
     folder = storage.asset_directory(asset_hash)
     fetch_all(folder / name for name in names)
     return folder
+
+
+def searched_files(asset_hash: str) -> Path:
+    """A model's directory, with what a search looks at here: its mesh and its views, gray where they are kept so.
+    Raises ValueError, MediaDown, StorageFull."""
+    gray = storage.asset_directory(asset_hash) / "views-gray.jpg"
+    return asset_files(asset_hash, "mesh.npz", gray.name if exists(gray) else "views.jpg")
 
 
 def fetch_folder(folder: Path, check: Callable[[Path], object]) -> Path:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 from django.utils import timezone
 
-from catalog import engine, jobs
+from catalog import engine, jobs, media
 from catalog.errors import BadPhoto, NotPossible, ShapelensError
 from catalog.models import (
     Asset,
@@ -126,6 +126,7 @@ def _answers(
     generation = side.generation
     withdrawn = withdrawn_assets(generation)
     offered = Product.objects.filter(is_withdrawn=False, asset__generations=generation).order_by("-pk")
+    hashes = dict(generation.assets.values_list("pk", "hash"))
     names = {asset: (pk, name) for asset, pk, name in offered.values_list("asset", "pk", "name")}
     found: dict[int, list[dict[str, Any]]] = {}
     for number, search in enumerate(searches, start=1):
@@ -136,7 +137,8 @@ def _answers(
                 tau=side.tau,
                 top=TOP,
                 withdrawn=withdrawn,
-                model_directory=None,
+                model_directory=lambda asset: media.searched_files(hashes[asset]),
+                pose_top=0,
             )
         except BadPhoto:
             continue

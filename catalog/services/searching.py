@@ -394,7 +394,7 @@ def _matched(
         tau=search.tau,
         top=TOP,
         withdrawn=withdrawn,
-        model_directory=lambda asset: media.asset_files(hashes[asset], "mesh.npz"),
+        model_directory=lambda asset: media.searched_files(hashes[asset]),
         on_stage=lambda stage: _tell(lease, stage),
         on_matches=lambda early: _save_early(search, lease, generation, early),
         pose_top=_poses(),

@@ -38,6 +38,8 @@ _CONFIG = (
     "outline_weight",
     "color_weight",
     "shortlist",
+    "verified",
+    "verify_weight",
     "views_mean",
     "expansion",
     "expansion_weight",
@@ -200,6 +202,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--outline-weight", type=float, help="share of how well a view covers the photo's object, 0 to 1")
     add("--color-weight", type=float, help="share of the likeness of colors, 0 to 1")
     add("--shortlist", type=int, help="views compared one by one")
+    add("--verified", type=int, help="best products held against the photo view by view, 0: none")
+    add("--verify-weight", type=float, help="of that last look's log-odds, where colors tell views apart")
     add("--views-mean", type=int, help="best views of a product whose mean it is ranked by")
     add("--expansion", type=int, help="best products whose views help in a second look")
     add("--expansion-weight", type=float, help="share of that second look, 0 to 1")

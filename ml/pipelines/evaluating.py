@@ -177,8 +177,8 @@ def _search(searcher: Searcher, query: Query, built: BuiltGallery, options: Eval
         asked,
         tau=options.tau,
         top=len(built.items),
-        model_directory=built.directories.__getitem__ if options.with_pose else None,
-        pose_top=1,
+        model_directory=built.directories.__getitem__,
+        pose_top=1 if options.with_pose else 0,
         why_top=0,
     )
 

@@ -91,8 +91,8 @@ class OnboardResult:
 def onboard(
     job: OnboardJob, *, grid: ViewGrid = DEFAULT_GRID, limits: OnboardLimits | None = None
 ) -> OnboardedModel:
-    """Write the model's directory: model.glb, mesh.npz, views.jpg, views.npz, thumbnail.jpg, original.zip
-    and facts.json; viewer.glb.gz where that is much lighter than model.glb. It appears whole or not at all. Raises BadMesh.
+    """Write the model's directory: model.glb, mesh.npz, views.jpg, views-gray.jpg, views.npz, thumbnail.jpg,
+    original.zip and facts.json; viewer.glb.gz where that is much lighter than model.glb. It appears whole or not at all. Raises BadMesh.
     """
     limits = limits or OnboardLimits()
     mesh, warnings = load_model(job.model, job.frame, limits=MeshLimits(max_faces=limits.faces))

@@ -41,6 +41,7 @@ from ml.search.ranking import (
 from ml.search.rerank import Looks, cell_masks, reranked
 from ml.search.turning import PhotoViews, turned_best
 from ml.types import Box, Crop, Detection, FloatArray, Photo, Pose, View
+from ml.verify.models import ModelVerifier, Wanted
 
 __all__ = ["Match", "PhotoQuery", "PoseFitter", "QueryInfo", "SearchAnswer", "Searcher"]
 
@@ -55,6 +56,11 @@ Live = list[npt.NDArray[np.bool_]]  # a generation each: the views a search may 
 class PoseFitter(Protocol):
     def __call__(self, photo: Photo, box: Box, directory: Path, view: View) -> Pose | None:
         """The pose of the model in `directory`, seen about from `view`, so that it fills `box`."""
+
+
+class Verify(Protocol):
+    def __call__(self, photo: Photo, box: Box, wanted: Sequence[Wanted]) -> list[FloatArray]:
+        """For each model's views, log-odds that they show the box's object."""
 
 
 class Cut(Protocol):
@@ -103,8 +109,9 @@ class Searcher:
         config: SearchConfig | None = None,
         fit_pose: PoseFitter | None = None,
         cut: Cut | None = None,
+        verify: Verify | None = None,
     ) -> None:
-        """cut: None compares no outlines."""
+        """cut: None compares no outlines. verify: None takes products as they were ranked."""
         self.library = library
         self.config = config or library.manifest.search
         self._embedder = embedder
@@ -112,6 +119,7 @@ class Searcher:
         self._detector = detector
         self._fit_pose = fit_pose
         self._cut = cut
+        self._verify = verify
         self._elsewhere = adapter.adapt(embedder.absent) if isinstance(embedder, KnowsAbsent) else None
 
     @classmethod
@@ -144,6 +152,7 @@ class Searcher:
             config=config,
             fit_pose=fit_pose or ModelPoseFitter(),
             cut=crop_shares,
+            verify=ModelVerifier(),
         )
 
     def detect(self, photo: Photo) -> list[Detection]:
@@ -165,8 +174,8 @@ class Searcher:
     ) -> SearchAnswer:
         """Products for one or several photos of one object, best first.
 
-        withdrawn: models never to be returned. model_directory: where a model was onboarded to, for the
-        pose; None leaves poses out. why_top: matches that say where they agree and which of their views
+        withdrawn: models never to be returned. model_directory: where a model was onboarded to, for a last look at its
+        views and for the pose; None leaves both out. why_top: matches that say where they agree and which of their views
         come close; None for all of them. on_stage is told "looking", "matching", "fitting"; on_matches is given
         the answer as it is before poses are fitted.
         Raises BadBox for a box outside its photo, ValueError without a photo or for tau outside (0, 1].
@@ -189,7 +198,12 @@ class Searcher:
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
             turns = [queries[index].turn for index in used]
-            ranking = fuse_photos([photo.best for photo in self._turned(searched, turns)], top)
+            ranking = fuse_photos([photo.best for photo in self._turned(searched, turns)])
+            if model_directory is not None:
+                boxes = [(queries[index].photo, infos[index].box) for index in used]
+                with _timed(clock, "verify"):
+                    ranking = self._verified(ranking, searched, boxes, model_directory)
+            ranking = ranking.first(top)
             matches = self._matches(ranking, searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
@@ -350,6 +364,54 @@ class Searcher:
         weight = np.float32(config.expansion_weight)
         return replace(best, scores=(1 - weight) * best.scores + weight * again.scores)
 
+    def _verified(
+        self,
+        ranking: ProductRanking,
+        searched: Sequence[_Searched],
+        boxes: Sequence[tuple[Photo, Box]],
+        model_directory: Callable[[int], Path],
+    ) -> ProductRanking:
+        """The first products in the order that a last look at photos and views together gives, and of each the
+        view it takes for the photo's own. A product that was not looked at counts as the mean."""
+        config = self.config
+        weight = config.verify_weight if self.library.is_colored else config.shape_verify_weight
+        if self._verify is None or config.verified < 2 or weight <= 0:
+            return ranking
+        products = ranking.products[: config.verified]
+        count = len(self.library.manifest.grid)
+        said = np.full((len(searched), len(products)), np.nan)
+        rows = ranking.rows[: len(products)].copy()
+        for place, (one, (photo, box)) in enumerate(zip(searched, boxes, strict=True)):
+            views = [self._best_rows(one, int(product)) for product in products]
+            try:
+                found = self._verify(
+                    photo,
+                    box,
+                    [
+                        (
+                            model_directory(int(self.library.model_ids[product])),
+                            [self.library.view_place(row) for row, _ in best],
+                            count,
+                        )
+                        for product, best in zip(products, views, strict=True)
+                    ],
+                )
+            except (ShapelensError, OSError) as error:  # as they were ranked is still an answer
+                log.warning("no last look at %d products: %s", len(products), error)
+                continue
+            for at, (odds, best) in enumerate(zip(found, views, strict=True)):
+                if len(best):
+                    said[place, at] = odds.max()
+                    rows[at, place] = best[int((odds * weight + [score for _, score in best]).argmax())][0]
+        return ranking.reordered(weight * _middled(said).sum(axis=0), rows)
+
+    def _best_rows(self, searched: _Searched, product: int) -> list[tuple[int, float]]:
+        """A product's views that are worth a last look, best first, with what they are ranked by."""
+        at = np.flatnonzero(searched.scored.products == product)
+        at = at[np.isfinite(searched.ranked[at])]
+        at = at[np.argsort(-searched.ranked[at], kind="stable")][: self.config.verified_views]
+        return [(int(searched.scored.rows[one]), float(searched.ranked[one])) for one in at]
+
     def _evidence(self, rule: NoMatchRule, searched: _Searched, vector: FloatArray) -> float:
         scored, level = searched.scored, None
         if self._elsewhere is not None and rule.level > 0:
@@ -449,6 +511,14 @@ class Searcher:
                 pose = None
             fitted.append(replace(match, pose=pose))
         return [*fitted, *matches[pose_top:]]
+
+
+def _middled(odds: FloatArray) -> FloatArray:
+    """Log-odds (photos, k) without each photo's mean; 0 where nothing is known (nan)."""
+    known = np.isfinite(odds)
+    total = np.where(known, odds, 0.0).sum(axis=1, keepdims=True)
+    result: FloatArray = np.where(known, odds - total / np.maximum(known.sum(axis=1, keepdims=True), 1), 0.0)
+    return result
 
 
 def _unit(values: FloatArray) -> FloatArray:

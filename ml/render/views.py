@@ -20,17 +20,22 @@ from ml.types import Box, Camera, Mesh, View, ViewSet
 
 __all__ = [
     "DEFAULT_GRID",
+    "GRAY_SHEET",
     "SHEET_COLUMNS",
     "ViewGrid",
     "encode_jpeg",
+    "gray_sheet",
     "load_views",
     "render_views",
     "save_views",
+    "sheet_tile",
     "view_jpeg",
 ]
 
 SHEET_COLUMNS = 12
 SHEET_QUALITY = 90
+GRAY_SHEET = "views-gray.jpg"
+GRAY_SIDE = 96  # pixels of a view on it, as the networks see it
 THINNEST = 1 / 256  # a tight box's shorter edge, as a share of the longer: a rug seen edge-on
 _TOLERANCE = 1.5  # pixels of a view a mask may stay short of the projected box
 _VERSION = 1
@@ -135,10 +140,11 @@ def _shrunk(pixel: npt.NDArray[np.int64], box: Box, size: int) -> Box | None:
 
 
 def save_views(views: ViewSet, folder: Path) -> None:
-    """Write views.jpg, one sheet of all views, and views.npz, the rest."""
+    """Write views.jpg, one sheet of all views, the same small and gray, and views.npz, the rest."""
     size = views.pixels.shape[1]
     sheet = _sheet(views.pixels)
     (folder / "views.jpg").write_bytes(encode_jpeg(sheet))
+    (folder / GRAY_SHEET).write_bytes(_small_and_gray(sheet, size))
     np.savez_compressed(
         folder / "views.npz",
         version=np.int64(_VERSION),
@@ -177,6 +183,31 @@ def load_views(folder: Path) -> ViewSet:
         raise ViewsCorrupt(message) from error
 
 
+def gray_sheet(folder: Path) -> npt.NDArray[np.uint8]:
+    """All views of a model on one small gray sheet: read in a thirtieth of the time `load_views` takes.
+
+    Of a model that was imported before it was kept, views.jpg at half its size. Raises ViewsCorrupt.
+    """
+    is_kept = (folder / GRAY_SHEET).exists()
+    path = folder / (GRAY_SHEET if is_kept else "views.jpg")
+    try:
+        data = np.fromfile(path, np.uint8)
+        sheet = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if is_kept else cv2.IMREAD_REDUCED_GRAYSCALE_2)
+    except (OSError, cv2.error) as error:
+        raise ViewsCorrupt(f"{path} can't be read ({error}); import the model again") from error
+    if sheet is None:
+        raise ViewsCorrupt(f"{path} is no picture; import the model again")
+    return np.asarray(sheet, np.uint8)
+
+
+def sheet_tile(sheet: npt.NDArray[np.uint8], k: int, count: int) -> npt.NDArray[np.uint8]:
+    """View k of a sheet of `count` views, square."""
+    columns = min(count, SHEET_COLUMNS)
+    side = sheet.shape[1] // columns
+    row, column = divmod(k, columns)
+    return sheet[row * side : (row + 1) * side, column * side : (column + 1) * side]
+
+
 def view_jpeg(folder: Path, k: int) -> bytes:
     """View k as a JPEG in its true proportions, without margin. Raises ViewsCorrupt, IndexError."""
     views = load_views(folder)
@@ -195,6 +226,16 @@ def encode_jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]
     _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), parameters)
+    return bytes(data)
+
+
+def _small_and_gray(sheet: npt.NDArray[np.uint8], size: int) -> bytes:
+    """A sheet of views `size` px large -> JPEG of the same, GRAY_SIDE px each."""
+    gray = cv2.cvtColor(sheet, cv2.COLOR_RGB2GRAY)
+    side = min(size, GRAY_SIDE)
+    small = (gray.shape[1] // size * side, gray.shape[0] // size * side)
+    reduced = cv2.resize(gray, small, interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", reduced, [cv2.IMWRITE_JPEG_QUALITY, SHEET_QUALITY])
     return bytes(data)
 
 

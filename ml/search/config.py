@@ -22,6 +22,11 @@ class SearchConfig:
     color_weight   share of the likeness of colors, of that score and it, where colors tell the views apart; 0 switches
                    it off
     outline_weight where they don't: share of how well the view covers the photo's object; 0 switches it off
+    verified       best products whose views are held against the photo by a network that sees both; 0 leaves it out, as
+                   does a search that isn't told where the models' views lie
+    verified_views views of each, best first
+    verify_weight  of the best view's log-odds beside the product's score; shape_verify_weight the same where colors
+                   don't tell the views apart
     views_mean     best views of a product whose mean it is ranked by: one lucky view counts less
     expansion      best products whose views the photo's vector is drawn toward for a second look
     expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
@@ -41,6 +46,10 @@ class SearchConfig:
     cell_shift: int = 1
     color_weight: float = 0.12
     outline_weight: float = 0.13
+    verified: int = 10
+    verified_views: int = 3
+    verify_weight: float = 0.03
+    shape_verify_weight: float = 0.01
     views_mean: int = 3
     expansion: int = 10
     expansion_weight: float = 0.4

@@ -230,6 +230,14 @@ class Library:
         ]
         return np.concatenate(parts)
 
+    def view_place(self, row: int) -> int:
+        """Which of its model's views it is, from 0."""
+        generation, local = self.locate(row)
+        azimuth, elevation = np.degrees(np.asarray(generation.angles[local], np.float64))
+        grid = np.asarray(generation.manifest.grid)
+        turn = np.abs((grid[:, 0] - azimuth + 180) % 360 - 180)
+        return int((turn + np.abs(grid[:, 1] - elevation)).argmin())
+
     def view_id(self, row: int) -> int:
         generation, local = self.locate(row)
         return int(generation.view_ids[local])

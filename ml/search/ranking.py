@@ -49,6 +49,21 @@ class ProductRanking:
     scores: npt.NDArray[np.float32]
     rows: npt.NDArray[np.int64]
 
+    def first(self, top: int | None) -> ProductRanking:
+        """The best `top`."""
+        return ProductRanking(self.products[:top], self.scores[:top], self.rows[:top])
+
+    def reordered(self, more: FloatArray, rows: npt.NDArray[np.int64]) -> ProductRanking:
+        """The first k in the order of their scores plus `more` (k,), with these rows (k, photos); the rest stays
+        behind them."""
+        k = len(more)
+        scores = self.scores.copy()
+        scores[:k] += np.asarray(more, np.float32)
+        order = np.concatenate([np.argsort(-scores[:k], kind="stable"), np.arange(k, len(scores))])
+        return ProductRanking(
+            self.products[order], scores[order], np.concatenate([rows, self.rows[k:]])[order]
+        )
+
 
 def best_views(
     scores: FloatArray, products: IntArray, rows: IntArray, count: int, *, mean_of: int = 1

@@ -16,7 +16,7 @@ from rich.console import Console
 from ml.embed.networks import ViewNet, ViewNetShape
 from ml.embed.viewnet import networks_of
 from ml.errors import ShapelensError
-from ml.train import absent, finding, joining
+from ml.train import absent, finding, joining, verifying
 from ml.train.absent import kept_photographs
 from ml.train.joining import write_joined
 from ml.train.loop import Data, Recipe, Step, Training
@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return finding.main(arguments[1:])
     if arguments[:1] == ["join"]:
         return joining.main(arguments[1:])
+    if arguments[:1] == ["verifier"]:
+        return verifying.main(arguments[1:])
     if arguments[:1] == ["absent"]:
         return absent.main(arguments[1:])
     options = _parser().parse_args(arguments)

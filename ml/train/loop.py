@@ -26,7 +26,7 @@ from ml.train.photos import PhotoSet, fits_category
 from ml.train.relighting import Composer
 from ml.train.sightings import BOX_SHARE, Sightings
 
-__all__ = ["Data", "Recipe", "Step", "Training"]
+__all__ = ["Data", "Recipe", "Step", "Training", "averaged_into"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +187,9 @@ class Training:
             group["lr"] = rate
         return rate
 
-    @torch.no_grad()
     def _average(self) -> None:
         keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        now = self.parts["net"].state_dict()
-        for name, value in self.averaged.state_dict().items():
-            if value.dtype.is_floating_point:
-                value.lerp_(now[name], 1 - keep)
-            else:
-                value.copy_(now[name])
+        averaged_into(self.averaged, self.parts["net"], keep)
 
     # ---- one step -------------------------------------------------------------------------------
 
@@ -369,6 +363,17 @@ class Training:
         lines = (self.folder / "history.jsonl").read_text().splitlines()
         self.history = [Step(**json.loads(line)) for line in lines if line][: self.step]
         return True
+
+
+@torch.no_grad()
+def averaged_into(average: nn.Module, network: nn.Module, keep: float) -> None:
+    """The average moved toward the network; of what is no number with fractions, the network's own."""
+    now = network.state_dict()
+    for name, value in average.state_dict().items():
+        if value.dtype.is_floating_point:
+            value.lerp_(now[name], 1 - keep)
+        else:
+            value.copy_(now[name])
 
 
 def _groups(parts: nn.Module, decay: float) -> list[dict[str, Any]]:

@@ -238,7 +238,11 @@ def test_what_one_machine_imports_another_finds_and_a_third_shows(
     assert asked.state == "done", asked.error_message
     first = asked.results.select_related("product", "asset")[0]
     assert first.product.key == "wing-armchair"
-    assert {Path(name).name for name in _files(two / "assets")} == {"mesh.npz", "thumbnail.jpg"}
+    assert {Path(name).name for name in _files(two / "assets")} == {
+        "mesh.npz",
+        "thumbnail.jpg",
+        "views-gray.jpg",
+    }
     assert not (two / "photos").exists() or not _files(two / "photos")
 
     three = on("three")

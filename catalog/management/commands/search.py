@@ -74,7 +74,7 @@ def _answer(photos: list[Path], box: str, turn: list[float], tau: float, top: in
         tau=tau,
         top=top,
         withdrawn=searching.withdrawn_assets(generation),
-        model_directory=lambda asset: media.asset_files(hashes[asset], "mesh.npz"),
+        model_directory=lambda asset: media.searched_files(hashes[asset]),
     )
     products = _products([match.model_id for match in answer.matches])
     return {

@@ -23,6 +23,7 @@ FILES = {
     "model.glb",
     "original.zip",
     "thumbnail.jpg",
+    "views-gray.jpg",
     "views.jpg",
     "views.npz",
 }

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml import registry
-from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch
+from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch, ViewsCorrupt
 from ml.geometry.boxes import mask_box
 from ml.geometry.crops import crop_photo
 from ml.mesh.storage import load_mesh
@@ -332,6 +332,58 @@ def test_stages_are_told_in_order_and_timed(searcher, onboarded):
     answer = searcher.search([PhotoQuery(*photo_of(onboarded["sofa"], 1))], on_stage=told.append)
     assert told == ["looking", "matching", "fitting"]
     assert {"looking", "embed", "matching", "search", "fitting"} <= set(answer.seconds)
+
+
+def test_a_last_look_orders_the_first_products_and_takes_their_views(generation, onboarded, entries):
+    """Only the best `verified` are looked at, each by its best views; what it says is weighed against the ranking."""
+    photo, box = photo_of(onboarded["chair"], 4)
+    plain = Searcher.open(generation).search([PhotoQuery(photo, box)], tau=0.3)
+    assert len(plain.matches) == 5
+    asked = []
+
+    def verify(seen, at, wanted):
+        assert (seen, at) == (photo, box)
+        asked.extend(wanted)
+        return [
+            np.arange(len(which), dtype=np.float32) + 50 * place for place, (_, which, _) in enumerate(wanted)
+        ]
+
+    directories = dict(zip([entry.model_id for entry in entries], onboarded.values(), strict=True))
+    config = SearchConfig(verified=3, verified_views=2, verify_weight=0.5, shape_verify_weight=0.5)
+    searcher = Searcher.open(generation, config=config)
+    searcher._verify = verify
+    answer = searcher.search(
+        [PhotoQuery(photo, box)], tau=0.3, model_directory=directories.__getitem__, pose_top=0
+    )
+    before = [match.model_id for match in plain.matches]
+    assert [match.model_id for match in answer.matches] == [*before[:3][::-1], *before[3:]]
+    assert [directory for directory, _, _ in asked] == [directories[model] for model in before[:3]]
+    for match in answer.matches[:3]:
+        _, which, count = asked[before.index(match.model_id)]
+        assert count == 24
+        entry = entries[[one.model_id for one in entries].index(match.model_id)]
+        assert match.view_id - entry.first_view_id == which[-1]  # the one it finds likeliest
+    assert answer.matches[0].total > answer.matches[1].total
+
+    def fails(*arguments):
+        raise ViewsCorrupt("the views can't be read; import the model again")
+
+    searcher._verify = fails
+    answer = searcher.search(
+        [PhotoQuery(photo, box)], tau=0.3, model_directory=directories.__getitem__, pose_top=0
+    )
+    assert [match.model_id for match in answer.matches] == before
+
+
+def test_the_last_look_is_left_out_by_the_index_and_without_models(generation, onboarded, entries):
+    photo, box = photo_of(onboarded["chair"], 4)
+    directories = dict(zip([entry.model_id for entry in entries], onboarded.values(), strict=True))
+    looked = Searcher.open(generation).search(
+        [PhotoQuery(photo, box)], tau=0.3, model_directory=directories.__getitem__, pose_top=0
+    )
+    assert looked.seconds["verify"] > 0
+    assert looked.matches[0].model_id == entries[0].model_id
+    assert "verify" not in Searcher.open(generation).search([PhotoQuery(photo, box)], tau=0.3).seconds
 
 
 def test_poses_are_fitted_for_the_first_products_only(generation, onboarded):

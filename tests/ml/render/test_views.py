@@ -4,6 +4,7 @@ import io
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,7 +17,16 @@ from ml.render.raycast import RayScene
 from ml.render.shading import BACKGROUND, RENDERER_FINGERPRINT, shade, shade_hits
 from ml.render.silhouette import silhouette, tight_box
 from ml.render.thumbnails import thumbnail
-from ml.render.views import DEFAULT_GRID, ViewGrid, load_views, render_views, save_views, view_jpeg
+from ml.render.views import (
+    DEFAULT_GRID,
+    ViewGrid,
+    gray_sheet,
+    load_views,
+    render_views,
+    save_views,
+    sheet_tile,
+    view_jpeg,
+)
 from ml.types import Box, Camera, Mesh, ViewSet
 
 GRID = ViewGrid(azimuths=8, elevations_deg=(0.0, 25.0))
@@ -128,7 +138,7 @@ def test_saving_twice_writes_the_same_bytes(views: ViewSet, tmp_path: Path) -> N
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         save_views(views, tmp_path / name)
-    for name in ("views.jpg", "views.npz"):
+    for name in ("views.jpg", "views-gray.jpg", "views.npz"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -147,6 +157,29 @@ def test_damaged_views_are_named_with_the_way_out(
         return  # decoders fill in what is missing; a generation's checksums tell
     with pytest.raises(ViewsCorrupt, match="import the model again"):
         load_views(tmp_path)
+
+
+def test_the_gray_sheet_holds_the_same_views_small(views: ViewSet, tmp_path: Path) -> None:
+    save_views(views, tmp_path)
+    count = len(views.grid)
+    kept = gray_sheet(tmp_path)
+    side = sheet_tile(kept, 0, count).shape[0]
+    assert side == min(96, views.pixels.shape[1])
+    for k in (0, count - 1):
+        gray = cv2.cvtColor(views.pixels[k], cv2.COLOR_RGB2GRAY)
+        small = cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA)
+        assert np.abs(sheet_tile(kept, k, count).astype(int) - small).mean() < 3
+
+    (tmp_path / "views-gray.jpg").unlink()  # imported before it was kept
+    half = sheet_tile(gray_sheet(tmp_path), 0, count)
+    assert half.shape[0] == views.pixels.shape[1] // 2
+
+    (tmp_path / "views.jpg").write_bytes(b"no picture")
+    with pytest.raises(ViewsCorrupt, match="import the model again"):
+        gray_sheet(tmp_path)
+    (tmp_path / "views.jpg").unlink()
+    with pytest.raises(ViewsCorrupt, match="import the model again"):
+        gray_sheet(tmp_path)
 
 
 def test_one_views_picture_has_its_true_proportions(views: ViewSet, tmp_path: Path) -> None:
