@@ -198,7 +198,8 @@ class Searcher:
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
             turns = [queries[index].turn for index in used]
-            ranking = fuse_photos([photo.best for photo in self._turned(searched, turns)])
+            best_of = [photo.best for photo in self._turned(searched, turns)]
+            ranking = fuse_photos(best_of, max(top, self.config.verified))
             if model_directory is not None:
                 boxes = [(queries[index].photo, infos[index].box) for index in used]
                 with _timed(clock, "verify"):

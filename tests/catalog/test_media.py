@@ -275,6 +275,15 @@ def test_what_one_machine_imports_another_finds_and_a_third_shows(
     assert vectors.exists()
     assert Asset.objects.count() == 2
 
+    # a model that was imported before its views were kept gray
+    folder = media.searched_files(first.asset.hash)
+    assert {path.name for path in folder.iterdir()} >= {"mesh.npz", "views-gray.jpg"}
+    (folder / "views-gray.jpg").unlink()
+    bucket.delete([media.key_of(folder / "views-gray.jpg")])
+    on("four")
+    folder = media.searched_files(first.asset.hash)
+    assert {path.name for path in folder.iterdir()} == {"mesh.npz", "views.jpg"}
+
 
 def test_a_match_is_one_file_wherever_its_parts_are(
     s3: S3, on: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
