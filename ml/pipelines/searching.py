@@ -60,7 +60,7 @@ class PoseFitter(Protocol):
 
 class Verify(Protocol):
     def __call__(self, photo: Photo, box: Box, wanted: Sequence[Wanted]) -> list[FloatArray]:
-        """For each model's views, log-odds that they show the box's object."""
+        """For each model's views, log-odds that they show the box's object; none where they can't be looked at."""
 
 
 class Cut(Protocol):
@@ -378,33 +378,37 @@ class Searcher:
         weight = config.verify_weight if self.library.is_colored else config.shape_verify_weight
         if self._verify is None or config.verified < 2 or weight <= 0:
             return ranking
-        products = ranking.products[: config.verified]
+        products = [int(product) for product in ranking.products[: config.verified]]
+        directories = self._directories(products, model_directory)
         count = len(self.library.manifest.grid)
         said = np.full((len(searched), len(products)), np.nan)
         rows = ranking.rows[: len(products)].copy()
         for place, (one, (photo, box)) in enumerate(zip(searched, boxes, strict=True)):
-            views = [self._best_rows(one, int(product)) for product in products]
-            try:
-                found = self._verify(
-                    photo,
-                    box,
-                    [
-                        (
-                            model_directory(int(self.library.model_ids[product])),
-                            [self.library.view_place(row) for row, _ in best],
-                            count,
-                        )
-                        for product, best in zip(products, views, strict=True)
-                    ],
-                )
-            except (ShapelensError, OSError) as error:  # as they were ranked is still an answer
-                log.warning("no last look at %d products: %s", len(products), error)
-                continue
-            for at, (odds, best) in enumerate(zip(found, views, strict=True)):
-                if len(best):
+            views = [self._best_rows(one, product) for product in products]
+            known = [at for at, best in enumerate(views) if best and at in directories]
+            wanted = [
+                (directories[at], [self.library.view_place(row) for row, _ in views[at]], count)
+                for at in known
+            ]
+            for at, odds in zip(known, self._verify(photo, box, wanted), strict=True):
+                if len(odds):
+                    ranked = [score for _, score in views[at]]
                     said[place, at] = odds.max()
-                    rows[at, place] = best[int((odds * weight + [score for _, score in best]).argmax())][0]
+                    rows[at, place] = views[at][int((weight * odds + ranked).argmax())][0]
         return ranking.reordered(weight * _middled(said).sum(axis=0), rows)
+
+    def _directories(
+        self, products: Sequence[int], model_directory: Callable[[int], Path]
+    ) -> dict[int, Path]:
+        """By place; of a product that lacks one, nothing: as it was ranked is still an answer."""
+        found = {}
+        for at, product in enumerate(products):
+            model = int(self.library.model_ids[product])
+            try:
+                found[at] = model_directory(model)
+            except (ShapelensError, OSError) as error:
+                log.warning("no last look at model %d: %s", model, error)
+        return found
 
     def _best_rows(self, searched: _Searched, product: int) -> list[tuple[int, float]]:
         """A product's views that are worth a last look, best first, with what they are ranked by."""

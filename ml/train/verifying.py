@@ -31,7 +31,7 @@ from ml.train.sightings import BOX_SHARE, Sightings, open_sightings
 from ml.train.telling import progress_bar
 from ml.train.whitening import in_batches
 from ml.verify.networks import Verifier, VerifierShape
-from ml.verify.verifying import facts_of, network_of
+from ml.verify.verifier import facts_of, network_of
 from ml.weights import load_weights, save_weights
 
 __all__ = ["Candidates", "VerifierRecipe", "VerifierTraining", "main"]

@@ -14,7 +14,7 @@ from ml.train.cli import main
 from ml.train.pairs import PairSet, open_pairs, parametric_specs, render_pairs
 from ml.train.sightings import Sightings
 from ml.train.verifying import Candidates, VerifierRecipe, VerifierTraining
-from ml.verify.verifying import network_of
+from ml.verify.verifier import network_of
 from ml.weights import load_weights, read_weights
 
 

@@ -15,7 +15,7 @@ from ml.train.pairs import plain_view
 from ml.types import Photo, View
 from ml.verify.models import ModelVerifier
 from ml.verify.networks import Verifier, VerifierShape
-from ml.verify.verifying import facts_of, load_verifier, network_of
+from ml.verify.verifier import facts_of, load_verifier, network_of
 
 GRID = ViewGrid(azimuths=12, elevations_deg=(0.0, 20.0))
 
@@ -98,6 +98,9 @@ def test_models_are_looked_at_by_their_sheets(chairs, tmp_path) -> None:
     again = verifier(photo, box, wanted[:2])
     assert again[0] == pytest.approx(first, abs=0.25)
     assert verifier(photo, box, []) == []
+    gone = verifier(photo, box, [(tmp_path / "gone", [0, 1], len(GRID)), wanted[1]])
+    assert gone[0].shape == (0,)  # nothing is said of what can't be read
+    assert gone[1] == pytest.approx(second, abs=0.25)
     # a model imported before the gray sheet was kept: from views.jpg
     (tmp_path / "1" / "views-gray.jpg").unlink()
     before = ModelVerifier()(photo, box, wanted[1:2])[0]
