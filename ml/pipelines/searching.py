@@ -47,6 +47,7 @@ __all__ = ["Match", "PhotoQuery", "PoseFitter", "QueryInfo", "SearchAnswer", "Se
 
 log = logging.getLogger(__name__)
 
+UNSURE = 4.0  # log-odds up to which a last look has recognized nothing: then it has no say in the order
 LEAST_SIDE = 2.0  # pixels a box must measure in each direction
 
 Clock = dict[str, float]
@@ -392,9 +393,10 @@ class Searcher:
             ]
             for at, odds in zip(known, self._verify(photo, box, wanted), strict=True):
                 if len(odds):
+                    sure = np.maximum(odds, UNSURE)
                     ranked = [score for _, score in views[at]]
-                    said[place, at] = odds.max()
-                    rows[at, place] = views[at][int((weight * odds + ranked).argmax())][0]
+                    said[place, at] = sure.max()
+                    rows[at, place] = views[at][int((weight * sure + ranked).argmax())][0]
         return ranking.reordered(weight * _middled(said).sum(axis=0), rows)
 
     def _directories(

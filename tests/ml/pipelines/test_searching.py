@@ -345,7 +345,8 @@ def test_a_last_look_orders_the_first_products_and_takes_their_views(generation,
         assert (seen, at) == (photo, box)
         asked.extend(wanted)
         return [
-            np.arange(len(which), dtype=np.float32) + 50 * place for place, (_, which, _) in enumerate(wanted)
+            np.arange(len(which), dtype=np.float32) + 50 * place + 10
+            for place, (_, which, _) in enumerate(wanted)
         ]
 
     directories = dict(zip([entry.model_id for entry in entries], onboarded.values(), strict=True))
@@ -364,6 +365,17 @@ def test_a_last_look_orders_the_first_products_and_takes_their_views(generation,
         entry = entries[[one.model_id for one in entries].index(match.model_id)]
         assert match.view_id - entry.first_view_id == which[-1]  # the one it finds likeliest
     assert answer.matches[0].total > answer.matches[1].total
+
+    # what it recognizes nothing in it has no say about
+    searcher._verify = lambda seen, at, wanted: [
+        np.full(len(which), 4.0 - place, np.float32) for place, (_, which, _) in enumerate(wanted[::-1])
+    ]
+    answer = searcher.search(
+        [PhotoQuery(photo, box)], tau=0.3, model_directory=directories.__getitem__, pose_top=0
+    )
+    assert [match.model_id for match in answer.matches] == before
+
+    searcher._verify = verify
 
     def gone(model):
         if model != before[2]:
