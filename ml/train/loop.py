@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from ml.embed.devices import computes_in_bfloat16
 from ml.embed.networks import ViewNet, ViewNetShape
+from ml.train.checkpoints import Stateful, read_checkpoint, write_checkpoint
 from ml.train.losses import Bank, Temperature, alike, best_positives, info_nce
 from ml.train.pairs import PairSet
 from ml.train.photos import PhotoSet, fits_category
@@ -301,20 +302,14 @@ class Training:
     # ---- on disk --------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write everything a later run needs, beside, then in place."""
-        state = {
-            "parts": self.parts.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "recipe": json.dumps(asdict(self.recipe)),
-        }
-        beside = self.folder / "checkpoint.pt.new"
-        torch.save(state, beside)
-        beside.replace(self.folder / "checkpoint.pt")
+        """Write everything a later run needs."""
+        write_checkpoint(self.folder, self._kept, self.recipe, self.step, self.seconds)
         lines = [json.dumps(asdict(step)) for step in self.history]
         (self.folder / "history.jsonl").write_text("\n".join(lines) + "\n")
+
+    @property
+    def _kept(self) -> dict[str, Stateful]:
+        return {"parts": self.parts, "averaged": self.averaged, "optimizer": self.optimizer}
 
     def start_from(self, earlier: nn.Module) -> None:
         """Begin with another training's averaged network instead of a random one."""
@@ -350,16 +345,10 @@ class Training:
 
     def resume(self) -> bool:
         """Take up the folder's checkpoint; False where there is none. Raises ValueError for another recipe."""
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
+        found = read_checkpoint(self.folder, self._kept, self.recipe)
+        if found is None:
             return False
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        if json.loads(state["recipe"]) != json.loads(json.dumps(asdict(self.recipe))):
-            raise ValueError(f"{path} was made with another recipe; give another --out or the same options")
-        self.parts.load_state_dict(state["parts"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds = found
         lines = (self.folder / "history.jsonl").read_text().splitlines()
         self.history = [Step(**json.loads(line)) for line in lines if line][: self.step]
         return True

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ml.embed.devices import computes_in_bfloat16
 from ml.embed.networks import ViewNets
 from ml.embed.viewnet import networks_of
 from ml.errors import ShapelensError
+from ml.train.checkpoints import Stateful, read_checkpoint, write_checkpoint
 from ml.train.loop import averaged_into
 from ml.train.pairs import PairSet, open_pairs
 from ml.train.photos import load_photos
@@ -252,32 +252,17 @@ class VerifierTraining:
     # ---- on disk --------------------------------------------------------------------------------
 
     def save(self) -> None:
-        """Write everything a later run needs, beside, then in place."""
-        state = {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "recipe": json.dumps(asdict(self.recipe)),
-        }
-        beside = self.folder / "checkpoint.pt.new"
-        torch.save(state, beside)
-        beside.replace(self.folder / "checkpoint.pt")
+        write_checkpoint(self.folder, self._kept, self.recipe, self.step, self.seconds)
 
     def resume(self) -> bool:
         """Take up the folder's checkpoint; False where there is none. Raises ValueError for another recipe."""
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
-            return False
-        state: dict[str, Any] = torch.load(path, weights_only=True)
-        if json.loads(state["recipe"]) != json.loads(json.dumps(asdict(self.recipe))):
-            raise ValueError(f"{path} was made with another recipe; give another --out or the same options")
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        return True
+        found = read_checkpoint(self.folder, self._kept, self.recipe)
+        self.step, self.seconds = found or (0, 0.0)
+        return found is not None
+
+    @property
+    def _kept(self) -> dict[str, Stateful]:
+        return {"network": self.network, "averaged": self.averaged, "optimizer": self.optimizer}
 
     def start_from(self, earlier: Verifier) -> None:
         """Go on from another training's averaged network, with the hardest wrong answers at once."""
