@@ -63,7 +63,7 @@ run: setup
 test: setup lint
 	@if [ -f frontend/package-lock.json ]; then echo "==> Front-end tests"; npm test --prefix frontend; fi
 	@echo "==> Tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # ---- the rest ---------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-
 expect.set_options(timeout=60_000)  # the worker may still be loading
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium")
     built = REPOSITORY / "var" / "static" / "dist" / "manifest.json"
