@@ -1,11 +1,12 @@
 /** The box over the photo: drag it, drag its handles, draw a new one, or use the arrow keys. */
 
 import type { Box } from "../api/types";
-import { dragged, type Handle, spanned } from "./geometry";
+import { apart, dragged, type Handle, spanned } from "./geometry";
 import { t } from "./words";
 
 const HANDLES: Handle[] = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
 const LEAST = 0.03; // of the photo's longer side
+const DOT = 0.1; // of the photo's width: a dot's, on a phone
 const KEY_STEP = 0.01;
 
 export class BoxEditor {
@@ -52,13 +53,15 @@ export class BoxEditor {
 
   /** A dot on each object that was found; pressing one chooses it. */
   setDetections(boxes: Box[]): void {
+    const points = apart(boxes, DOT * this.width);
     this.dots.replaceChildren(
       ...boxes.map((box, index) => {
         const dot = document.createElement("button");
         dot.type = "button";
         dot.className = "dot";
-        dot.style.left = `${(50 * (box[0] + box[2])) / this.width}%`;
-        dot.style.top = `${(50 * (box[1] + box[3])) / this.height}%`;
+        const [x, y] = points[index]!;
+        dot.style.left = `${(100 * x) / this.width}%`;
+        dot.style.top = `${(100 * y) / this.height}%`;
         dot.setAttribute("aria-label", t("Search object %(n)s of %(of)s", { n: index + 1, of: boxes.length }));
         dot.addEventListener("click", () => {
           this.setBox(box);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { dragged, scaled, spanned } from "./geometry";
+import { apart, dragged, scaled, spanned } from "./geometry";
 
 describe("dragged", () => {
   it("moves the whole box and keeps its size at the photo's edge", () => {
@@ -20,4 +20,18 @@ it("spans a box whichever way it is drawn", () => {
 
 it("scales to another photo", () => {
   expect(scaled([1, 2, 3, 4], 2, 10)).toEqual([2, 20, 6, 40]);
+});
+
+describe("apart", () => {
+  it("is each box's middle where those are far from one another", () => {
+    expect(apart([[0, 0, 20, 40], [60, 60, 80, 100]], 10)).toEqual([[10, 20], [70, 80]]);
+  });
+  it("keeps what lies in the middle of another in reach", () => {
+    const [outer, inner] = apart([[0, 0, 100, 100], [40, 30, 60, 70]], 10);
+    expect(outer).toEqual([50, 50]);
+    expect(inner).toEqual([50, 62]);
+  });
+  it("takes the middle where there is no room", () => {
+    expect(apart([[0, 0, 4, 4], [0, 0, 4, 4]], 10)[1]).toEqual([2, 2]);
+  });
 });

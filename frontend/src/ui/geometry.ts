@@ -2,6 +2,9 @@
 
 import type { Box } from "../api/types";
 
+/** Places in a box, as shares of its sides, the first the best. */
+const WITHIN: [number, number][] = [[0.5, 0.5], [0.5, 0.8], [0.5, 0.2], [0.8, 0.5], [0.2, 0.5]];
+
 export type Handle = "n" | "s" | "e" | "w" | "ne" | "nw" | "se" | "sw" | "move";
 
 /** The box with a handle moved by (dx, dy), inside the photo, no smaller than `least`. */
@@ -32,6 +35,17 @@ export function spanned(ax: number, ay: number, bx: number, by: number, width: n
 /** In pixels of a photo of another size. */
 export function scaled(box: Box, across: number, down: number): Box {
   return [box[0] * across, box[1] * down, box[2] * across, box[3] * down];
+}
+
+/** A point in each box, its middle where no other's is near: things lie in one another, a finger chooses one. */
+export function apart(boxes: Box[], least: number): [number, number][] {
+  const placed: [number, number][] = [];
+  for (const [x0, y0, x1, y1] of boxes) {
+    const points = WITHIN.map(([across, down]): [number, number] => [x0 + across * (x1 - x0), y0 + down * (y1 - y0)]);
+    const isFree = ([x, y]: [number, number]): boolean => placed.every(([px, py]) => Math.hypot(x - px, y - py) >= least);
+    placed.push(points.find(isFree) ?? points[0]!);
+  }
+  return placed;
 }
 
 export function clamp(value: number, low: number, high: number): number {
