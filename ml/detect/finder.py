@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torchvision.ops import nms
 
+from ml.detect.choosing import CLOSE
 from ml.detect.networks import decoded, load_network
 from ml.detect.saliency import SaliencyDetector
 from ml.detect.suppression import OVERLAP, suppress, without_parts
@@ -55,7 +56,7 @@ class FinderDetector:
         ]
         if _has_even_border(photo.pixels):
             found += [Detection(one.box, max(SURE, one.score)) for one in self._saliency.detect(photo)]
-        return without_parts(suppress(found))[:MOST]
+        return without_parts(suppress(found), clearly=CLOSE)[:MOST]
 
     def _proposals(self, photo: Photo) -> list[Detection]:
         found = [self._seen_at(photo, side) for side in SIDES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ml.detect.choosing import log_odds
 from ml.geometry.boxes import iou
 from ml.types import Box, Detection
 
@@ -22,11 +23,18 @@ def suppress(detections: Iterable[Detection], *, overlap: float = OVERLAP) -> li
     return kept
 
 
-def without_parts(detections: Iterable[Detection]) -> list[Detection]:
-    """Best first; a box that lies in a better one, or that holds two better ones, is left out."""
+def without_parts(detections: Iterable[Detection], *, clearly: float = 0.0) -> list[Detection]:
+    """Best first; a box that lies in a better one, or that holds two better ones, is left out.
+
+    clearly: log-odds by which the one it lies in has to be better.
+    """
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda found: -found.score):
-        is_part = any(_share_inside(detection.box, other.box) > PART for other in kept)
+        is_part = any(
+            _share_inside(detection.box, other.box) > PART
+            and log_odds(other.score) - log_odds(detection.score) >= clearly
+            for other in kept
+        )
         held = sum(_share_inside(other.box, detection.box) > PART for other in kept)
         if not is_part and held < 2:
             kept.append(detection)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml import registry
+from ml.detect.choosing import likeliest_first
 from ml.detect.cutting import crop_shares
 from ml.errors import BadBox, NoViews, ShapelensError
 from ml.geometry.boxes import clip, with_neighbors
@@ -51,6 +52,7 @@ UNSURE = 4.0  # log-odds up to which a last look has recognized nothing: then it
 LEAST_SIDE = 2.0  # pixels a box must measure in each direction
 
 Clock = dict[str, float]
+ModelDirectory = Callable[[int], Path]
 Live = list[npt.NDArray[np.bool_]]  # a generation each: the views a search may return
 
 
@@ -84,6 +86,15 @@ class _Seen:
 
     vector: FloatArray
     looks: Looks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """A photo that is searched with, the box it is searched by, and how that looks."""
+
+    query: PhotoQuery
+    box: Box
+    seen: _Seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,7 +178,7 @@ class Searcher:
         tau: float = 0.9,
         top: int = 10,
         withdrawn: frozenset[int] = frozenset(),
-        model_directory: Callable[[int], Path] | None = None,
+        model_directory: ModelDirectory | None = None,
         on_stage: Callable[[str], None] | None = None,
         on_matches: Callable[[SearchAnswer], None] | None = None,
         pose_top: int = 5,
@@ -188,23 +199,17 @@ class Searcher:
         live = self.library.live_rows(withdrawn)
         tell("looking")
         with _timed(clock, "looking"):
-            infos, seen = self._look(queries, tau, live, clock)
+            infos, seen = self._look(queries, tau, live, clock, model_directory)
         if any(info.box_source != "shopper" for info in infos):
             tau = min(tau, self.config.found_tau)
         tell("matching")
         with _timed(clock, "matching"):
             used = [index for index, info in enumerate(infos) if info.is_used]
             try:
-                searched = self._match(infos, seen, used, tau, live, clock)
+                photos = [_Asked(queries[index], infos[index].box, seen[index]) for index in used]
+                searched, ranking = self._ranked(photos, tau, live, clock, model_directory, top)
             except NoViews:
                 return SearchAnswer(tuple(infos), (), tau, False, True, clock)
-            turns = [queries[index].turn for index in used]
-            best_of = [photo.best for photo in self._turned(searched, turns)]
-            ranking = fuse_photos(best_of, max(top, self.config.verified))
-            if model_directory is not None:
-                boxes = [(queries[index].photo, infos[index].box) for index in used]
-                with _timed(clock, "verify"):
-                    ranking = self._verified(ranking, searched, boxes, model_directory)
             ranking = ranking.first(top)
             matches = self._matches(ranking, searched, used, why_top)
         rule = self.library.manifest.no_match_rule
@@ -234,24 +239,31 @@ class Searcher:
     # ---- looking ------------------------------------------------------------------------
 
     def _look(
-        self, queries: Sequence[PhotoQuery], tau: float, live: Live, clock: Clock
+        self,
+        queries: Sequence[PhotoQuery],
+        tau: float,
+        live: Live,
+        clock: Clock,
+        model_directory: ModelDirectory | None,
     ) -> tuple[list[QueryInfo], list[_Seen]]:
-        with _timed(clock, "detect"):
-            infos = [self._find(query, tau, live) for query in queries]
+        infos = [self._find(query, tau, live, clock, model_directory) for query in queries]
         usable = usable_photos([is_truncated(info.box, *info.photo_size) for info in infos])
         infos = [replace(info, is_used=index in usable) for index, info in enumerate(infos)]
+        photos = [query.photo for query in queries]
+        return infos, self._seen(photos, [info.box for info in infos], clock)
+
+    def _seen(self, photos: Sequence[Photo], boxes: Sequence[Box], clock: Clock) -> list[_Seen]:
+        """Each photo by its box."""
         with _timed(clock, "embed"):
-            described = [
-                self._described(query.photo, info.box) for query, info in zip(queries, infos, strict=True)
-            ]
+            described = [self._described(photo, box) for photo, box in zip(photos, boxes, strict=True)]
         with _timed(clock, "outline"):
-            shares = [self._share(query.photo, info.box) for query, info in zip(queries, infos, strict=True)]
+            shares = [self._share(photo, box) for photo, box in zip(photos, boxes, strict=True)]
             colors = [
                 None if share is None else colors_of_crop(one.crop, share)
                 for one, share in zip(described, shares, strict=True)
             ]
         looks = map(Looks, [one.cells for one in described], shares, colors)
-        return infos, [_Seen(one.vector, look) for one, look in zip(described, looks, strict=True)]
+        return [_Seen(one.vector, look) for one, look in zip(described, looks, strict=True)]
 
     def _described(self, photo: Photo, box: Box) -> _Described:
         """A box and those about it, together: what one crop has by chance counts less."""
@@ -270,56 +282,78 @@ class Searcher:
         share: FloatArray = self._cut(photo, [box], MASK_SIDE)[0]
         return share
 
-    def _find(self, query: PhotoQuery, tau: float, live: Live) -> QueryInfo:
+    def _find(
+        self,
+        query: PhotoQuery,
+        tau: float,
+        live: Live,
+        clock: Clock,
+        model_directory: ModelDirectory | None,
+    ) -> QueryInfo:
         photo = query.photo
         size = (photo.width, photo.height)
         if query.box is not None:
             return QueryInfo(_checked(query.box, photo), (), size, "shopper")
-        detections = tuple(self._known_first(photo, self.detect(photo), tau, live))
-        if detections:
-            return QueryInfo(detections[0].box, detections, size, "found")
-        return QueryInfo(photo.full_box, (), size, "whole")
+        with _timed(clock, "detect"):
+            detections = self.detect(photo)
+        if not detections:
+            return QueryInfo(photo.full_box, (), size, "whole")
 
-    def _known_first(
-        self, photo: Photo, detections: list[Detection], tau: float, live: Live
-    ) -> list[Detection]:
-        """Of the things that stand out, those the catalog knows first: each is scored by the exemplars
-        themselves (thesis 4.3), by its best calibrated view, beside the detector's own word."""
-        weight = self.config.known_weight
-        if len(detections) < 2 or weight <= 0 or not any(mask.any() for mask in live):
-            return detections
-        tau = min(tau, self.config.found_tau)
-        size = self._embedder.info.input_size
-        crops = [crop_photo(photo, found.box, size) for found in detections]
-        vectors = self._adapter.adapt(self._embedder.embed(crops).vectors)
-        known = [
-            float(self.library.score(vector, found.box.aspect, tau, live).calibrated.max())
-            for vector, found in zip(vectors, detections, strict=True)
-        ]
-        order = np.argsort(
-            [-found.score - weight * best for found, best in zip(detections, known, strict=True)]
-        )
-        return [detections[at] for at in order]
+        def worth(box: Box) -> float:
+            return self._best_score(photo, box, tau, live, model_directory)
+
+        config = self.config
+        with _timed(clock, "choose"):
+            detections = likeliest_first(
+                detections, worth, weight=config.found_weight, most=config.found_boxes
+            )
+        return QueryInfo(detections[0].box, tuple(detections), size, "found")
+
+    def _best_score(
+        self, photo: Photo, box: Box, tau: float, live: Live, model_directory: ModelDirectory | None
+    ) -> float:
+        """Of the first product by this box, as a search would rank it: what the catalog has, it recognizes (exemplars
+        detect, thesis 4.3). 0 where it has no view of that shape."""
+        clock: Clock = {}  # all of it is choosing
+        asked = _Asked(PhotoQuery(photo, box), box, self._seen([photo], [box], clock)[0])
+        try:
+            _, ranking = self._ranked(
+                [asked], min(tau, self.config.found_tau), live, clock, model_directory, 1
+            )
+        except NoViews:
+            return 0.0
+        return float(ranking.scores[0])
 
     # ---- matching -----------------------------------------------------------------------
 
-    def _match(
+    def _ranked(
         self,
-        infos: Sequence[QueryInfo],
-        seen: Sequence[_Seen],
-        used: Sequence[int],
+        photos: Sequence[_Asked],
         tau: float,
         live: Live,
         clock: Clock,
-    ) -> list[_Searched]:
+        model_directory: ModelDirectory | None,
+        top: int,
+    ) -> tuple[list[_Searched], ProductRanking]:
+        """At least `top` products, where there are so many. Raises NoViews."""
+        searched = self._match(photos, tau, live, clock)
+        turns = [photo.query.turn for photo in photos]
+        best_of = [photo.best for photo in self._turned(searched, turns)]
+        ranking = fuse_photos(best_of, max(top, self.config.verified))
+        if model_directory is not None:
+            with _timed(clock, "verify"):
+                ranking = self._verified(ranking, searched, photos, model_directory)
+        return searched, ranking
+
+    def _match(self, photos: Sequence[_Asked], tau: float, live: Live, clock: Clock) -> list[_Searched]:
         searched = []
         with _timed(clock, "search"):
-            crops = [(seen[index].vector, infos[index].box.aspect) for index in used]
+            crops = [(photo.seen.vector, photo.box.aspect) for photo in photos]
             found = self.library.score_photos(crops, tau, live)
-        for index, scored in zip(used, found, strict=True):
+        for photo, scored in zip(photos, found, strict=True):
             ranked: FloatArray = scored.cosines if self.config.rank_by == "cosine" else scored.calibrated
             with _timed(clock, "rerank"):
-                ranked = self._rerank(scored, ranked, seen[index].looks)
+                ranked = self._rerank(scored, ranked, photo.seen.looks)
             with _timed(clock, "search"):
                 best = best_views(
                     ranked,
@@ -328,8 +362,8 @@ class Searcher:
                     len(self.library.model_ids),
                     mean_of=self.config.views_mean,
                 )
-                best = self._looked_twice(scored, best, seen[index].vector)
-            searched.append(_Searched(scored, ranked, best, seen[index].looks.cells))
+                best = self._looked_twice(scored, best, photo.seen.vector)
+            searched.append(_Searched(scored, ranked, best, photo.seen.looks.cells))
         return searched
 
     def _turned(self, searched: list[_Searched], turns: Sequence[float | None]) -> list[_Searched]:
@@ -370,8 +404,8 @@ class Searcher:
         self,
         ranking: ProductRanking,
         searched: Sequence[_Searched],
-        boxes: Sequence[tuple[Photo, Box]],
-        model_directory: Callable[[int], Path],
+        photos: Sequence[_Asked],
+        model_directory: ModelDirectory,
     ) -> ProductRanking:
         """The first products in the order that a last look at photos and views together gives, and of each the
         view it takes for the photo's own. A product that was not looked at counts as the mean."""
@@ -384,14 +418,14 @@ class Searcher:
         count = len(self.library.manifest.grid)
         said = np.full((len(searched), len(products)), np.nan)
         rows = ranking.rows[: len(products)].copy()
-        for place, (one, (photo, box)) in enumerate(zip(searched, boxes, strict=True)):
+        for place, (one, photo) in enumerate(zip(searched, photos, strict=True)):
             views = [self._best_rows(one, product) for product in products]
             known = [at for at, best in enumerate(views) if best and at in directories]
             wanted = [
                 (directories[at], [self.library.view_place(row) for row, _ in views[at]], count)
                 for at in known
             ]
-            for at, odds in zip(known, self._verify(photo, box, wanted), strict=True):
+            for at, odds in zip(known, self._verify(photo.query.photo, photo.box, wanted), strict=True):
                 if len(odds):
                     sure = np.maximum(odds, UNSURE)
                     ranked = [score for _, score in views[at]]
@@ -399,9 +433,7 @@ class Searcher:
                     rows[at, place] = views[at][int((weight * sure + ranked).argmax())][0]
         return ranking.reordered(weight * _middled(said).sum(axis=0), rows)
 
-    def _directories(
-        self, products: Sequence[int], model_directory: Callable[[int], Path]
-    ) -> dict[int, Path]:
+    def _directories(self, products: Sequence[int], model_directory: ModelDirectory) -> dict[int, Path]:
         """By place; of a product that lacks one, nothing: as it was ranked is still an answer."""
         found = {}
         for at, product in enumerate(products):
@@ -501,7 +533,7 @@ class Searcher:
         matches: Sequence[Match],
         queries: Sequence[PhotoQuery],
         infos: Sequence[QueryInfo],
-        model_directory: Callable[[int], Path],
+        model_directory: ModelDirectory,
         pose_top: int,
     ) -> list[Match]:
         fit = self._fit_pose

@@ -30,8 +30,9 @@ class SearchConfig:
     views_mean     best views of a product whose mean it is ranked by: one lucky view counts less
     expansion      best products whose views the photo's vector is drawn toward for a second look
     expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
-    known_weight   of an object's best calibrated view beside the detector's score, where a photo shows
-                   several and none was chosen; 0 switches it off
+    found_boxes    boxes found in a photo, where none was given, that are searched with before one is chosen: those of
+                   which the detector is about as sure as of the first
+    found_weight   of the best product's score then, beside the detector's log-odds; 0 takes the detector's first
     found_tau      factor aspects may differ by, at least, where a photo's box was found and not given: its edges are
                    a little off
     second_view    re-ranked score within which another viewpoint is a close second
@@ -53,7 +54,8 @@ class SearchConfig:
     views_mean: int = 3
     expansion: int = 10
     expansion_weight: float = 0.4
-    known_weight: float = 0.25
+    found_boxes: int = 3
+    found_weight: float = 5.0
     found_tau: float = 0.75
     second_view: float = 0.03
     very_likely: float = 0.5

@@ -290,6 +290,39 @@ def test_without_a_box_the_object_is_found(searcher, onboarded):
     assert (info.box_source, info.box) == ("whole", Box(0, 0, 60, 50))
 
 
+@pytest.mark.parametrize("weight", [0.0, 5.0])
+def test_of_boxes_found_about_as_surely_that_is_taken_which_shows_a_product(generation, onboarded, weight):
+    """A part of the chair's picture that no product looks like is a little surer than the chair."""
+    photo, box = photo_of(onboarded["chair"], 14, border=60)
+    corner = Box(0, 0, 55, 55 * box.aspect)
+
+    class Unsure:
+        def detect(self, _):
+            return [Detection(corner, 0.6), Detection(box, 0.5), Detection(Box(0, 0, 20, 20), 0.1)]
+
+    parts = [registry.embedder("hog"), registry.adapter("identity"), Unsure()]
+    searcher = Searcher(Library.open([generation]), *parts, config=SearchConfig(found_weight=weight))
+    answer = searcher.search([PhotoQuery(photo)])
+    boxes = [found.box for found in answer.queries[0].detections]
+    assert answer.queries[0].box == (box if weight else corner)
+    assert boxes == [*([box, corner] if weight else [corner, box]), Box(0, 0, 20, 20)]
+    if weight:
+        given = searcher.search([PhotoQuery(photo, box)], tau=searcher.config.found_tau)
+        assert [match.total for match in answer.matches] == [match.total for match in given.matches]
+
+
+def test_a_shop_with_nothing_to_show_still_says_what_was_found(searcher, onboarded, monkeypatch):
+    photo, box = photo_of(onboarded["chair"], 14, border=60)
+
+    class Unsure:
+        def detect(self, _):
+            return [Detection(box, 0.6), Detection(Box(0, 0, 40, 40), 0.5)]
+
+    monkeypatch.setattr(searcher, "_detector", Unsure())
+    answer = searcher.search([PhotoQuery(photo)], withdrawn=frozenset(map(int, searcher.library.model_ids)))
+    assert (answer.queries[0].box, answer.matches) == (box, ())
+
+
 def test_the_edges_of_a_found_box_may_be_off_and_those_of_a_given_one_less(searcher, onboarded, monkeypatch):
     photo, box = photo_of(onboarded["sofa"], 14)
     taller = Box(box.x0, box.y0 - 0.2 * box.height, box.x1, box.y1)
