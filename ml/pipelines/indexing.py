@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
@@ -23,6 +24,7 @@ from ml.adapt.linear import linear_fingerprint
 from ml.errors import GenerationMismatch, IndexUnreachable, NoViews
 from ml.geometry.crops import crop_of_view
 from ml.memory.budget import crops_within
+from ml.pipelines.cores import on_every_core
 from ml.pipelines.progress import Progress, silent
 from ml.protocols import Adapter, Embedder, EmbedderInfo, Features, KnowsAbsent
 from ml.render.shading import RENDERER_FINGERPRINT
@@ -317,11 +319,18 @@ def _embed_all(
         raise NoViews("an index needs at least one model with views; import some products first")
     if len({entry.model_id for entry in entries}) < len(entries):
         raise ValueError("two entries have the same model id; each model is indexed once")
-    paths = []
-    for done, entry in enumerate(entries):
-        tell("embedding", done, len(entries))
-        paths.append(features_of(entry.directory, embedder_name, memory_bytes=memory_bytes))
-    tell("embedding", len(entries), len(entries))
+    registry.embedder(embedder_name)  # loaded once, before several ask for it
+
+    def embedded(entry: GenerationEntry) -> Path:
+        return features_of(entry.directory, embedder_name, memory_bytes=memory_bytes)
+
+    paths: list[Path] = []
+    tell("embedding", 0, len(entries))
+    most = None if memory_bytes is None else 1  # a budget is the whole process's
+    with closing(on_every_core(embedded, entries, most=most)) as made:
+        for path in made:
+            paths.append(path)
+            tell("embedding", len(paths), len(entries))
     return paths
 
 
