@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from ml.pipelines.onboarding import OnboardJob, OnboardResult
     from ml.pipelines.searching import PhotoQuery, SearchAnswer, Searcher
     from ml.pose.front import FrontProposal
+    from ml.render.raycast import RayScene
     from ml.render.views import ViewGrid
+    from ml.search.answers import Match
     from ml.search.indexes import IndexChoice
     from ml.search.manifest import Manifest
     from ml.types import Frame, ModelFile, Photo
@@ -361,16 +363,34 @@ def colors_of_photo(photo: Photo, box: Sequence[float]) -> list[float]:
     return found(photo, Box(*map(float, box)))
 
 
-def outline_in_photo(photo: Photo, box: Sequence[float]) -> list[list[list[float]]]:
+def outline_in_photo(
+    photo: Photo, box: Sequence[float], match: Match | None = None, directory: Path | None = None
+) -> list[list[list[float]]]:
     """Rings of [x, y] around the box's object, in tenths of the photo's pixels (`ml.pose.outlines`); empty where it
-    can't be told from what is around it."""
+    can't be told from what is around it.
+
+    match: a product whose pose in that photo is known, its model in `directory`: it helps where it was recognized.
+    """
+    from ml.pose.cutouts import cut_out
     from ml.pose.masks import estimate_mask
     from ml.pose.outlines import outlined
     from ml.types import Box
 
-    mask = estimate_mask(photo, Box(*map(float, box)))
+    edges = Box(*map(float, box))
+    if match is None or match.pose is None or directory is None:
+        mask = estimate_mask(photo, edges)
+    else:
+        mask = cut_out(photo, edges, _scene(directory), match.pose, match.recognized)
     rings = [] if mask is None else outlined(mask)
     return [[[round(float(x), 1), round(float(y), 1)] for x, y in ring] for ring in rings]
+
+
+@lru_cache(maxsize=16)
+def _scene(directory: Path) -> RayScene:
+    from ml.mesh.storage import load_mesh
+    from ml.render.raycast import RayScene
+
+    return RayScene(load_mesh(directory / "mesh.npz"))
 
 
 @lru_cache(maxsize=20_000)

@@ -361,13 +361,19 @@ def _answer(search: Search, lease: leases.Lease) -> None:
     except GenerationCorrupt as error:
         indexing.step_back(indexing.active_generation(), str(error))
         generation, hashes, answer = _matched(search, lease, queries)
-    # the first photo last: its outline is then at hand for its colors
-    for row, query, info in reversed(list(zip(rows, queries, answer.queries, strict=True))):
-        row.outline = engine.outline_in_photo(query.photo, info.box.as_tuple())
-    colors = engine.colors_of_photo(queries[0].photo, answer.queries[0].box.as_tuple())
     directories = {
         match.model_id: storage.asset_directory(hashes[match.model_id]) for match in answer.matches
     }
+    # the first photo last: its outline is then at hand for its colors
+    for place in reversed(range(len(rows))):
+        fitted = _fitted_in(answer, place)
+        rows[place].outline = engine.outline_in_photo(
+            queries[place].photo,
+            answer.queries[place].box.as_tuple(),
+            fitted,
+            directories[fitted.model_id] if fitted else None,
+        )
+    colors = engine.colors_of_photo(queries[0].photo, answer.queries[0].box.as_tuple())
     media.fetch_all(folder / "thumbnail.jpg" for folder in directories.values())
     likeness = {
         model: finding.color_likeness(colors, engine.colors_of_model(folder))
@@ -375,6 +381,12 @@ def _answer(search: Search, lease: leases.Lease) -> None:
     }
     _save(search, lease, generation, rows, answer, colors, likeness)
     log.info("search %s: %d products by index %s", search.uuid, len(answer.matches), generation.pk)
+
+
+def _fitted_in(answer: SearchAnswer, photo: int) -> Match | None:
+    """The first product, where its pose in that photo is known."""
+    first = answer.matches[0] if answer.matches else None
+    return first if first is not None and first.pose is not None and first.views[0].photo == photo else None
 
 
 def _matched(

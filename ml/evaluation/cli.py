@@ -103,6 +103,13 @@ def _run(arguments: argparse.Namespace, errors: Console) -> int:
             f"{azimuth['median_deg']:.1f}",
             highlight=False,
         )
+    if masks := summary["masks"]:
+        low, high = masks["interval"]
+        Console(width=140).print(
+            f"objects cut out, {masks['n']} photos: mean IoU {masks['mean_iou']:.3f} ({low:.2f}-{high:.2f}), median "
+            f"{masks['median_iou']:.3f}",
+            highlight=False,
+        )
     stages = ", ".join(
         f"{name} {1e3 * value['p50']:.1f} / {1e3 * value['p95']:.1f}"
         for name, value in summary["stages"].items()

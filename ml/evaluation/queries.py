@@ -36,6 +36,7 @@ class Query:
     product        family, category: for coarser scores, '' where not given
     true_boxes     one a photo or None; only the score sees them
     azimuth_deg, elevation_deg  of the first photo, or None
+    mask           picture of the object's pixels in the first photo, white on black, or None
     turns_deg      how far around the thing each photo was taken from, since the first: counter-clockwise seen
                    from above, None or empty where that isn't known
     """
@@ -50,6 +51,7 @@ class Query:
     azimuth_deg: float | None = None
     elevation_deg: float | None = None
     turns_deg: tuple[float | None, ...] = ()
+    mask: Path | None = None
 
     @property
     def label(self) -> str:
@@ -96,6 +98,7 @@ def _parse(values: dict[str, Any], folder: Path) -> Query:
         azimuth_deg=values.get("azimuth_deg"),
         elevation_deg=values.get("elevation_deg"),
         turns_deg=turns,
+        mask=folder / values["mask"] if values.get("mask") else None,
     )
 
 

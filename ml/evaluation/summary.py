@@ -42,6 +42,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "missed_boxes": sum(not result.is_found for result in results),
         "silhouette_iou": _mean([result.silhouette_iou for result in results]),
         "azimuth": _azimuth(results),
+        "masks": _masks(results),
         "embedder": evaluation.gallery.manifest.embedder_fingerprint,
         "tau": evaluation.options.tau,
         "gallery": {
@@ -113,6 +114,19 @@ def _azimuth(results: Sequence[QueryResult]) -> dict[str, Any] | None:
     }
 
 
+def _masks(results: Sequence[QueryResult]) -> dict[str, Any] | None:
+    """How well the objects are cut out of the photos whose masks are told; None where none is."""
+    overlaps = [result.mask_iou for result in results if result.mask_iou is not None]
+    if not overlaps:
+        return None
+    return {
+        "n": len(overlaps),
+        "mean_iou": float(np.mean(overlaps)),
+        "interval": list(_interval(overlaps)),
+        "median_iou": float(np.median(overlaps)),
+    }
+
+
 def _query(result: QueryResult, evaluation: Evaluation) -> dict[str, Any]:
     photos = [str(path) for path in result.query.photos]
     return {
@@ -123,6 +137,7 @@ def _query(result: QueryResult, evaluation: Evaluation) -> dict[str, Any]:
         "azimuth_error_deg": None
         if result.azimuth_error is None
         else round(math.degrees(result.azimuth_error), 2),
+        "mask_iou": result.mask_iou,
         "no_match": result.no_match,
         "box_found": result.is_found,
         **({"error": result.error} if result.error else {}),

@@ -10,21 +10,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ml.errors import NoViews, ShapelensError
+import cv2
+
+from ml.errors import BadSource, NoViews, ShapelensError
 from ml.evaluation.metrics import Scores, score_ranking
 from ml.evaluation.queries import Query, relevant_ids
 from ml.geometry.boxes import iou
+from ml.mesh.storage import load_mesh
 from ml.pipelines.galleries import VIEW_IDS_A_MODEL, BuiltGallery, IndexOptions, build_gallery
 from ml.pipelines.photos import PhotoLimits, open_photo
 from ml.pipelines.progress import Progress, silent
 from ml.pipelines.searching import Match, PhotoQuery, SearchAnswer, Searcher
+from ml.pose.cutouts import cut_out
+from ml.pose.masks import estimate_mask
 from ml.render.inspecting import turned_error
+from ml.render.raycast import RayScene
 from ml.search.config import SearchConfig
 from ml.types import Box
 
 __all__ = ["EvaluateOptions", "Evaluation", "QueryResult", "Ranked", "evaluate"]
 
 _LIMITS = PhotoLimits(long_side=8192)  # boxes are in the file's own pixels: no photo of a set is reduced
+_WHITE = 127  # level from which a mask's pixel is the object's
 FOUND = 0.5  # IoU with the true box above which a detected box counts
 
 
@@ -62,6 +69,7 @@ class QueryResult:
     is_found: False where the detected box misses the true one; then every score is 0.
     azimuth_error: of the viewpoint of the right product (of its pose where one was fitted) where the query tells
     the true one, radians; azimuths from which the model looks the same count as one.
+    mask_iou: of the object cut out, where the query tells its pixels and poses are fitted; 0 where it can't be cut out.
     """
 
     query: Query
@@ -76,6 +84,7 @@ class QueryResult:
     best_calibrated: float
     silhouette_iou: float | None
     azimuth_error: float | None
+    mask_iou: float | None
     seconds: dict[str, float]
     error: str = ""
 
@@ -158,6 +167,7 @@ def _run(searcher: Searcher, query: Query, built: BuiltGallery, options: Evaluat
         best_calibrated=max((match.calibrated for match in answer.matches), default=-math.inf),
         silhouette_iou=_silhouette(answer),
         azimuth_error=_azimuth_error(query, answer, right, built),
+        mask_iou=_mask_iou(query, answer, built) if options.with_pose else None,
         seconds={**answer.seconds, "total": time.perf_counter() - start},
     )
 
@@ -189,6 +199,28 @@ def _is_found(query: Query, answer: SearchAnswer) -> bool:
         given is not None or true is None or iou(info.box, true) > FOUND
         for given, true, info in zip(query.boxes, query.true_boxes, answer.queries, strict=True)
     )
+
+
+def _mask_iou(query: Query, answer: SearchAnswer, built: BuiltGallery) -> float | None:
+    """Raises BadSource for a mask that can't be read or is of another size."""
+    if query.mask is None:
+        return None
+    photo = open_photo(query.photos[0], limits=_LIMITS)
+    truth = cv2.imread(str(query.mask), cv2.IMREAD_GRAYSCALE)
+    if truth is None or truth.shape != photo.pixels.shape[:2]:
+        raise BadSource(
+            f"the mask {query.mask} is no picture of the photo's size, {photo.width} x {photo.height}"
+        )
+    box = answer.queries[0].box
+    first = answer.matches[0] if answer.matches else None
+    if first is None or first.pose is None or first.views[0].photo:
+        found = estimate_mask(photo, box)
+    else:
+        scene = RayScene(load_mesh(built.directories[first.model_id] / "mesh.npz"))
+        found = cut_out(photo, box, scene, first.pose, first.recognized)
+    if found is None:
+        return 0.0
+    return float((found & (truth > _WHITE)).sum() / max((found | (truth > _WHITE)).sum(), 1))
 
 
 def _coarse(wanted: str, of_gallery: Sequence[str], ranks: Sequence[int], *, is_found: bool) -> Scores | None:
@@ -234,5 +266,5 @@ def _failed(query: Query, reason: str) -> QueryResult:
     """A photo that can't be read scores 0 everywhere and says why."""
     nothing = Scores(0.0, 0.0, 0.0, 0.0, 0.0)
     return QueryResult(
-        query, None, (), nothing, None, None, False, True, False, -math.inf, None, None, {}, reason
+        query, None, (), nothing, None, None, False, True, False, -math.inf, None, None, None, {}, reason
     )

@@ -416,7 +416,7 @@ class Searcher:
         products = [int(product) for product in ranking.products[: config.verified]]
         directories = self._directories(products, model_directory)
         count = len(self.library.manifest.grid)
-        said = np.full((len(searched), len(products)), np.nan)
+        found = np.full((len(searched), len(products)), np.nan)
         rows = ranking.rows[: len(products)].copy()
         for place, (one, photo) in enumerate(zip(searched, photos, strict=True)):
             views = [self._best_rows(one, product) for product in products]
@@ -429,9 +429,10 @@ class Searcher:
                 if len(odds):
                     sure = np.maximum(odds, UNSURE)
                     ranked = [score for _, score in views[at]]
-                    said[place, at] = sure.max()
+                    found[place, at] = odds.max()
                     rows[at, place] = views[at][int((weight * sure + ranked).argmax())][0]
-        return ranking.reordered(weight * _middled(said).sum(axis=0), rows)
+        said = _middled(np.maximum(found, UNSURE)).sum(axis=0)
+        return ranking.reordered(weight * said, rows, np.fmax.reduce(found))
 
     def _directories(self, products: Sequence[int], model_directory: ModelDirectory) -> dict[int, Path]:
         """By place; of a product that lacks one, nothing: as it was ranked is still an answer."""
@@ -471,7 +472,8 @@ class Searcher:
         self, ranking: ProductRanking, searched: Sequence[_Searched], used: Sequence[int], why_top: int | None
     ) -> list[Match]:
         matches: list[Match] = []
-        for product, total, rows in zip(ranking.products, ranking.scores, ranking.rows, strict=True):
+        columns = zip(ranking.products, ranking.scores, ranking.rows, ranking.odds, strict=True)
+        for product, total, rows, odds in columns:
             is_explained = why_top is None or len(matches) < why_top
             views = tuple(
                 self._photo_view(photo, int(row), index)
@@ -489,6 +491,7 @@ class Searcher:
                     calibrated=first.calibrated,
                     confidence=self.config.word(max(view.calibrated for view in views)),
                     total=float(total),
+                    recognized=None if np.isnan(odds) else float(odds),
                     views=views,
                     others=self._others(of_first, int(product), first.photo) if is_explained else (),
                     agreement=self._agreement(of_first, int(rows[used.index(first.photo)]))

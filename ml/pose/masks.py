@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from ml.geometry.crops import uncrop
 from ml.geometry.pieces import large_pieces
 from ml.types import BoolArray, Box, FloatArray, Photo
 
-__all__ = ["estimate_mask"]
+__all__ = ["Part", "estimate_mask"]
 
 SIDE = 160  # pixels, longer side of the picture that is cut: outlines need no more
 AROUND = 0.3  # of the box, on each side: the background GrabCut learns from
@@ -38,29 +39,45 @@ def estimate_mask(photo: Photo, box: Box) -> BoolArray | None:
     Raises BadBox where the box has no part inside the photo.
     """
     inside = clip(box, photo.width, photo.height)
-    outer = clip(expand(inside, AROUND), photo.width, photo.height)
-    x0, y0, x1, y1 = (
-        math.floor(outer.x0),
-        math.floor(outer.y0),
-        math.ceil(outer.x1),
-        math.ceil(outer.y1),
-    )
-    scale = min(1.0, SIDE / max(x1 - x0, y1 - y0))
-    width, height = max(8, round((x1 - x0) * scale)), max(8, round((y1 - y0) * scale))
-    picture = cv2.resize(photo.pixels[y0:y1, x0:x1], (width, height), interpolation=cv2.INTER_AREA)
-    sx, sy = width / (x1 - x0), height / (y1 - y0)
-    small = Box((inside.x0 - x0) * sx, (inside.y0 - y0) * sy, (inside.x1 - x0) * sx, (inside.y1 - y0) * sy)
-    pixels = np.asarray(picture, np.uint8)
+    part = Part.about(photo, inside)
+    x0, y0, x1, y1 = part.edges
+    picture = cv2.resize(photo.pixels[y0:y1, x0:x1], part.size, interpolation=cv2.INTER_AREA)
+    pixels, small = np.asarray(picture, np.uint8), part.within(inside)
     cut = _learned(pixels, small, object_share(photo, inside))
     if cut is None:
         cut = _cut(pixels, small)
-    if cut is None:
-        return None
-    whole = np.zeros((photo.height, photo.width), np.bool_)
-    grown = cv2.resize(cut.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
-    whole[y0:y1, x0:x1] = grown >= 0.5
-    whole.flags.writeable = False
-    return whole
+    return None if cut is None else part.whole(cut, photo)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is looked at of a photo about a box: whole pixels x0, y0, x1, y1, shrunk to `size` (width, height)."""
+
+    edges: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def about(cls, photo: Photo, box: Box, side: int = SIDE) -> Part:
+        """box: inside the photo; side: the longer one's pixels at most."""
+        outer = clip(expand(box, AROUND), photo.width, photo.height)
+        x0, y0, x1, y1 = math.floor(outer.x0), math.floor(outer.y0), math.ceil(outer.x1), math.ceil(outer.y1)
+        scale = min(1.0, side / max(x1 - x0, y1 - y0))
+        return cls((x0, y0, x1, y1), (max(8, round((x1 - x0) * scale)), max(8, round((y1 - y0) * scale))))
+
+    def within(self, box: Box) -> Box:
+        """A box of the photo, in the part's pixels."""
+        (x0, y0, x1, y1), (width, height) = self.edges, self.size
+        sx, sy = width / (x1 - x0), height / (y1 - y0)
+        return Box((box.x0 - x0) * sx, (box.y0 - y0) * sy, (box.x1 - x0) * sx, (box.y1 - y0) * sy)
+
+    def whole(self, cut: BoolArray, photo: Photo) -> BoolArray:
+        """(h, w) of the photo from the part's own; read-only."""
+        x0, y0, x1, y1 = self.edges
+        found = np.zeros((photo.height, photo.width), np.bool_)
+        grown = cv2.resize(cut.astype(np.float32), (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        found[y0:y1, x0:x1] = grown >= 0.5
+        found.flags.writeable = False
+        return found
 
 
 def _cut(picture: npt.NDArray[np.uint8], box: Box) -> BoolArray | None:

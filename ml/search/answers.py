@@ -60,6 +60,8 @@ class Match:
     score       cosine of that view
     calibrated  the same, calibrated: 0 is one false alarm in 10,000 background patches
     total       what products are ranked by: re-ranked, summed over the photos (eq. 3.9)
+    recognized  log-odds of a last look at photo and view together, which the right product seldom has under 11; None
+                where none was taken
     views       each photo's view of the product
     pose        in the photo of views[0]; None where it was not asked for or can't be fitted
     others      other viewpoints that score almost as well in that photo: the pose is uncertain
@@ -74,6 +76,7 @@ class Match:
     confidence: Confidence
     pose: Pose | None = None
     total: float = 0.0
+    recognized: float | None = None
     views: tuple[PhotoView, ...] = ()
     others: tuple[PhotoView, ...] = ()
     agreement: Agreement | None = None

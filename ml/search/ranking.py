@@ -43,25 +43,30 @@ class ProductRanking:
     """products  (k,) int64, best first
     scores    (k,) float32
     rows      (k, photos) int64, each photo's view given the product; -1 where none was searched
+    odds      (k,) log-odds of a last look, the surest photo's; nan where none was taken
     """
 
     products: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
     rows: npt.NDArray[np.int64]
+    odds: FloatArray
 
     def first(self, top: int | None) -> ProductRanking:
         """The best `top`."""
-        return ProductRanking(self.products[:top], self.scores[:top], self.rows[:top])
+        return ProductRanking(self.products[:top], self.scores[:top], self.rows[:top], self.odds[:top])
 
-    def reordered(self, more: FloatArray, rows: npt.NDArray[np.int64]) -> ProductRanking:
-        """The first k in the order of their scores plus `more` (k,), with these rows (k, photos); the rest stays
-        behind them."""
+    def reordered(self, more: FloatArray, rows: npt.NDArray[np.int64], odds: FloatArray) -> ProductRanking:
+        """The first k in the order of their scores plus `more` (k,), with these rows (k, photos) and odds (k,); the
+        rest stays behind them."""
         k = len(more)
         scores = self.scores.copy()
         scores[:k] += np.asarray(more, np.float32)
         order = np.concatenate([np.argsort(-scores[:k], kind="stable"), np.arange(k, len(scores))])
         return ProductRanking(
-            self.products[order], scores[order], np.concatenate([rows, self.rows[k:]])[order]
+            self.products[order],
+            scores[order],
+            np.concatenate([rows, self.rows[k:]])[order],
+            np.concatenate([odds, self.odds[k:]])[order],
         )
 
 
@@ -110,7 +115,7 @@ def fuse_photos(
     candidates = np.flatnonzero(is_searched.any(axis=0))
     order = candidates[np.argsort(-totals[candidates], kind="stable")][:top]
     rows = np.stack([photo.rows for photo in photos], axis=1)
-    return ProductRanking(order, totals[order].astype(np.float32), rows[order])
+    return ProductRanking(order, totals[order].astype(np.float32), rows[order], np.full(len(order), np.nan))
 
 
 def is_truncated(box: Box, width: int, height: int) -> bool:

@@ -35,7 +35,9 @@ def photograph(mesh, path, *, azimuth_index):
     outer = expand(box, 0.25)
     width, height = round(2 * outer.width), round(2 * outer.height)
     crop = cropped(camera, outer, width, height)
-    cv2.imwrite(str(path), shade_hits(RayScene(mesh).hits(crop), crop)[:, :, ::-1])
+    scene = RayScene(mesh)
+    cv2.imwrite(str(path), shade_hits(scene.hits(crop), crop)[:, :, ::-1])
+    cv2.imwrite(str(path.with_suffix(".mask.png")), scene.mask(crop).astype(np.uint8) * 255)
     inset_x, inset_y = 2 * 0.25 * box.width, 2 * 0.25 * box.height
     return [inset_x, inset_y, inset_x + 2 * box.width, inset_y + 2 * box.height]
 
@@ -63,6 +65,7 @@ def workplace(tmp_path_factory, meshes):
             "product": "chair_A",
             "category": "seat",
             "azimuth_deg": 360 * 3 / 31,
+            "mask": "chair.mask.png",
         },
         {"photo": "table.png", "box": boxes["table"], "relevant_regex": "table", "category": "top"},
         # the detector has to find it; the true box is nowhere near, so it can't count
@@ -139,6 +142,25 @@ def test_the_viewpoint_is_the_nearest_of_the_grid(scores):
     assert scores["azimuth"]["n"] == 1  # the other queries don't tell theirs
     assert scores["azimuth"]["within_15"] == 1
     assert scores["azimuth"]["median_deg"] == pytest.approx(error, abs=0.01)
+
+
+def test_the_object_cut_out_is_held_against_its_mask(scores, workplace):
+    overlap = scores["per_query"][0]["mask_iou"]
+    assert 0.8 < overlap <= 1
+    assert scores["masks"]["n"] == 1  # the other queries don't tell theirs
+    assert scores["masks"]["mean_iou"] == scores["masks"]["median_iou"] == overlap
+    assert scores["per_query"][1]["mask_iou"] is None
+
+
+@pytest.mark.parametrize("mask", ["missing.png", "table.png"], ids=["not there", "of another size"])
+def test_a_mask_that_is_none_of_the_photo_is_named(workplace, capsys, mask):
+    line = json.loads((workplace / "queries.jsonl").read_text().splitlines()[0])
+    queries = workplace / "mask.jsonl"
+    queries.write_text(json.dumps(line | {"mask": mask}))
+    arguments = ["evaluate", "--gallery", str(workplace / "models"), "--queries", str(queries)]
+    arguments += ["--embedder", "hog", "--cache", str(workplace / "cache"), "--tau", "0.5"]
+    assert main(arguments) == 1
+    assert mask in capsys.readouterr().err.replace("\n", "")
 
 
 def test_coarser_levels_come_from_models_csv(scores):

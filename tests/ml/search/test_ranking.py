@@ -98,13 +98,16 @@ def test_a_product_is_ranked_by_the_mean_of_its_best_views():
 
 def test_the_first_products_are_put_in_another_order_and_the_rest_stays_behind() -> None:
     rows = np.arange(8).reshape(4, 2)
-    ranking = ProductRanking(np.array([5, 3, 9, 1]), np.float32([0.9, 0.8, 0.7, 0.6]), rows)
-    other = ranking.reordered(np.array([-0.5, 0.05]), np.array([[10, 11], [12, 13]]))
+    ranking = ProductRanking(
+        np.array([5, 3, 9, 1]), np.float32([0.9, 0.8, 0.7, 0.6]), rows, np.full(4, np.nan)
+    )
+    other = ranking.reordered(np.array([-0.5, 0.05]), np.array([[10, 11], [12, 13]]), np.array([3.0, 9.0]))
     assert other.products.tolist() == [3, 5, 9, 1]
     assert other.scores == pytest.approx(
         [0.85, 0.4, 0.7, 0.6]
     )  # the first two before the rest, whatever they score
     assert other.rows.tolist() == [[12, 13], [10, 11], [4, 5], [6, 7]]
-    assert other.first(1).products.tolist() == [3]
+    np.testing.assert_array_equal(other.odds, [9, 3, np.nan, np.nan])
+    assert (other.first(1).products.tolist(), other.first(1).odds.tolist()) == ([3], [9])
     assert other.first(None).products.tolist() == [3, 5, 9, 1]
     assert ranking.products.tolist() == [5, 3, 9, 1]

@@ -77,7 +77,7 @@ def test_a_set_that_is_none_is_told(said: str, sentence: str, capsys: pytest.Cap
 
 def test_a_failure_has_one_cause() -> None:
     query = Query((Path("a.png"),), ("full",))
-    right = QueryResult(query, None, (), FIRST, None, None, True, False, False, 0.0, None, None, {})
+    right = QueryResult(query, None, (), FIRST, None, None, True, False, False, 0.0, None, None, None, {})
 
     assert cause(right) is None
     assert cause(replace(right, is_found=False)) == CAUSES[0]
