@@ -89,13 +89,18 @@ def write(sections: Sequence[Section], facts: dict[str, Any], out: Path) -> None
         ratios = [section.ratio(line) for line in section.lines][::-1]
         colors = ["#17924a" if line.is_ours else "#8894a6" for line in section.lines][::-1]
         bars = axis.barh(names, ratios, color=colors)
-        axis.bar_label(bars, [f"{ratio:.2g} ×" for ratio in ratios], padding=4, fontsize=8)
+        axis.bar_label(
+            bars,
+            [f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2g} ×" for ratio in ratios],
+            padding=4,
+            fontsize=8,
+        )
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter("")
         axis.axvline(1.0, color="#17924a", linewidth=0.8)
         axis.margins(x=0.12)
-        axis.set_title(f"{section.title}: time, as a multiple of ours", fontsize=10, loc="left")
+        axis.set_title(f"{section.title}: time, as a multiple of ours", fontsize=9, loc="left", x=-0.3)
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(out / "bench.png", dpi=130)
