@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ml.pipelines.onboarding import OnboardJob, OnboardResult
     from ml.pipelines.searching import PhotoQuery, SearchAnswer, Searcher
     from ml.pose.front import FrontProposal
-    from ml.render.raycast import RayScene
     from ml.render.views import ViewGrid
     from ml.search.answers import Match
     from ml.search.indexes import IndexChoice
@@ -372,6 +371,7 @@ def outline_in_photo(
     match: a product whose pose in that photo is known, its model in `directory`: it helps where it was recognized.
     """
     from ml.pose.cutouts import cut_out
+    from ml.pose.fitting import scene_of
     from ml.pose.masks import estimate_mask
     from ml.pose.outlines import outlined
     from ml.types import Box
@@ -380,17 +380,9 @@ def outline_in_photo(
     if match is None or match.pose is None or directory is None:
         mask = estimate_mask(photo, edges)
     else:
-        mask = cut_out(photo, edges, _scene(directory), match.pose, match.recognized)
+        mask = cut_out(photo, edges, scene_of(directory), match.pose, match.recognized)
     rings = [] if mask is None else outlined(mask)
     return [[[round(float(x), 1), round(float(y), 1)] for x, y in ring] for ring in rings]
-
-
-@lru_cache(maxsize=16)
-def _scene(directory: Path) -> RayScene:
-    from ml.mesh.storage import load_mesh
-    from ml.render.raycast import RayScene
-
-    return RayScene(load_mesh(directory / "mesh.npz"))
 
 
 @lru_cache(maxsize=20_000)

@@ -366,7 +366,7 @@ def _answer(search: Search, lease: leases.Lease) -> None:
     }
     # the first photo last: its outline is then at hand for its colors
     for place in reversed(range(len(rows))):
-        fitted = _fitted_in(answer, place)
+        fitted = answer.fitted_in(place)
         rows[place].outline = engine.outline_in_photo(
             queries[place].photo,
             answer.queries[place].box.as_tuple(),
@@ -381,12 +381,6 @@ def _answer(search: Search, lease: leases.Lease) -> None:
     }
     _save(search, lease, generation, rows, answer, colors, likeness)
     log.info("search %s: %d products by index %s", search.uuid, len(answer.matches), generation.pk)
-
-
-def _fitted_in(answer: SearchAnswer, photo: int) -> Match | None:
-    """The first product, where its pose in that photo is known."""
-    first = answer.matches[0] if answer.matches else None
-    return first if first is not None and first.pose is not None and first.views[0].photo == photo else None
 
 
 def _matched(

@@ -16,15 +16,14 @@ from ml.errors import BadSource, NoViews, ShapelensError
 from ml.evaluation.metrics import Scores, score_ranking
 from ml.evaluation.queries import Query, relevant_ids
 from ml.geometry.boxes import iou
-from ml.mesh.storage import load_mesh
 from ml.pipelines.galleries import VIEW_IDS_A_MODEL, BuiltGallery, IndexOptions, build_gallery
 from ml.pipelines.photos import PhotoLimits, open_photo
 from ml.pipelines.progress import Progress, silent
 from ml.pipelines.searching import Match, PhotoQuery, SearchAnswer, Searcher
 from ml.pose.cutouts import cut_out
+from ml.pose.fitting import scene_of
 from ml.pose.masks import estimate_mask
 from ml.render.inspecting import turned_error
-from ml.render.raycast import RayScene
 from ml.search.config import SearchConfig
 from ml.types import Box
 
@@ -212,11 +211,11 @@ def _mask_iou(query: Query, answer: SearchAnswer, built: BuiltGallery) -> float 
             f"the mask {query.mask} is no picture of the photo's size, {photo.width} x {photo.height}"
         )
     box = answer.queries[0].box
-    first = answer.matches[0] if answer.matches else None
-    if first is None or first.pose is None or first.views[0].photo:
+    first = answer.fitted_in(0)
+    if first is None or first.pose is None:
         found = estimate_mask(photo, box)
     else:
-        scene = RayScene(load_mesh(built.directories[first.model_id] / "mesh.npz"))
+        scene = scene_of(built.directories[first.model_id])
         found = cut_out(photo, box, scene, first.pose, first.recognized)
     if found is None:
         return 0.0

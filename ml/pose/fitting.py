@@ -23,7 +23,7 @@ from ml.pose.placing import focal_or_default, place
 from ml.render.raycast import RayScene
 from ml.types import BoolArray, Box, Camera, FloatArray, Photo, Pose, View
 
-__all__ = ["ModelPoseFitter", "RefineLimits", "fit_pose", "silhouette_iou"]
+__all__ = ["ModelPoseFitter", "RefineLimits", "fit_pose", "scene_of", "silhouette_iou"]
 
 ROLL_GAIN = 0.03  # IoU by which a turned photo must explain the mask better than an upright one
 FOCAL_GAIN = 0.02  # the same of another focal length than the usual one, where the photo doesn't tell its own
@@ -128,11 +128,16 @@ class ModelPoseFitter:
 
     def scene(self, directory: Path) -> RayScene:
         """The model's geometry, read once. Raises BadMesh, OSError where the directory has none."""
-        scene = self._scenes.pop(directory, None) or RayScene(load_mesh(directory / "mesh.npz"))
+        scene = self._scenes.pop(directory, None) or scene_of(directory)
         self._scenes[directory] = scene
         while len(self._scenes) > self._kept:
             self._scenes.popitem(last=False)
         return scene
+
+
+def scene_of(directory: Path) -> RayScene:
+    """An onboarded model's geometry. Raises BadMesh, OSError where the directory has none."""
+    return RayScene(load_mesh(directory / "mesh.npz"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,3 +98,9 @@ class SearchAnswer:
     no_match: bool
     seconds: dict[str, float] = field(default_factory=dict)
     best: float | None = None
+
+    def fitted_in(self, photo: int) -> Match | None:
+        """The first product, where it has a pose in that photo."""
+        first = self.matches[0] if self.matches else None
+        is_there = first is not None and first.pose is not None and first.views[0].photo == photo
+        return first if is_there else None
