@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -380,7 +380,7 @@ def outline_in_photo(
     if match is None or match.pose is None or directory is None:
         mask = estimate_mask(photo, edges)
     else:
-        mask = cut_out(photo, edges, scene_of(directory), match.pose, match.recognized)
+        mask = cut_out(photo, edges, partial(scene_of, directory), match.pose, match.recognized)
     rings = [] if mask is None else outlined(mask)
     return [[[round(float(x), 1), round(float(y), 1)] for x, y in ring] for ring in rings]
 

@@ -24,9 +24,8 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-if _workers := os.environ.get(
-    "PYTEST_XDIST_WORKER_COUNT"
-):  # tests side by side share the cores, before torch takes all
+# tests side by side share the cores; torch would take all of them in each process
+if _workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(_workers))))
 WAIT_SECONDS = 120.0  # for anything that a loaded machine does in ten
 STOP_SECONDS = 2.0  # a pool's worker takes six to end by itself, and nothing is asked of it any more

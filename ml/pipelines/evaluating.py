@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -215,7 +216,7 @@ def _mask_iou(query: Query, answer: SearchAnswer, built: BuiltGallery) -> float 
     if first is None or first.pose is None:
         found = estimate_mask(photo, box)
     else:
-        scene = scene_of(built.directories[first.model_id])
+        scene = partial(scene_of, built.directories[first.model_id])
         found = cut_out(photo, box, scene, first.pose, first.recognized)
     if found is None:
         return 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -25,11 +27,11 @@ SOFT = 0.005  # of the box's longer side: the silhouette's edge is blurred by, a
 
 
 def cut_out(
-    photo: Photo, box: Box, scene: RayScene, pose: Pose, recognized: float | None
+    photo: Photo, box: Box, scene: Callable[[], RayScene], pose: Pose, recognized: float | None
 ) -> BoolArray | None:
     """(h, w) the object's pixels, or None where they can't be told from what is around them.
 
-    recognized: as `ml.search.answers.Match` has it. Where the model is the thing itself, a pixel is the object's by the
+    scene: reads the model, which is asked for only where it has a say. recognized: as `ml.search.answers.Match` has it. Where the model is the thing itself, a pixel is the object's by the
     weighed mean of its silhouette's word and the network's (`ml.detect.cutting`): through a railing the wall is seen,
     which the photo alone doesn't tell. Elsewhere the photo alone decides (`estimate_mask`). Read-only.
     Raises BadBox where the box has no part inside the photo.
@@ -42,7 +44,7 @@ def cut_out(
     inside = clip(box, photo.width, photo.height)
     part = Part.about(photo, inside, FINE)
     small, (width, height) = part.within(inside), part.size
-    silhouette = scene.mask(cropped(pose.camera, Box(*map(float, part.edges)), width, height))
+    silhouette = scene().mask(cropped(pose.camera, Box(*map(float, part.edges)), width, height))
     softness = SOFT * max(small.width, small.height)
     soft = cv2.GaussianBlur(silhouette.astype(np.float32), (0, 0), softness)
     share = object_share(photo, inside)

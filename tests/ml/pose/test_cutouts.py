@@ -65,7 +65,7 @@ def overlap(found: BoolArray | None, truth: BoolArray) -> float:
 
 def test_the_wall_between_a_recognized_railings_bars_is_left_out(shot: Shot) -> None:
     alone = overlap(estimate_mask(shot.photo, shot.box), shot.truth)
-    together = overlap(cut_out(shot.photo, shot.box, shot.scene, shot.pose(0.9), 20.0), shot.truth)
+    together = overlap(cut_out(shot.photo, shot.box, lambda: shot.scene, shot.pose(0.9), 20.0), shot.truth)
     assert together > 0.8
     assert together > alone + 0.1
 
@@ -81,7 +81,7 @@ def test_the_photo_alone_decides_where_the_model_may_be_another_thing(
     alone = estimate_mask(shot.photo, shot.box)
     assert alone is not None
     np.testing.assert_array_equal(
-        cut_out(shot.photo, shot.box, shot.scene, shot.pose(agreement), recognized), alone
+        cut_out(shot.photo, shot.box, lambda: shot.scene, shot.pose(agreement), recognized), alone
     )
 
 
@@ -89,5 +89,5 @@ def test_a_recognized_model_is_cut_out_where_the_photo_alone_shows_nothing(
     shot: Shot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ml.pose.cutouts.estimate_mask", lambda photo, box: None)
-    assert overlap(cut_out(shot.photo, shot.box, shot.scene, shot.pose(None), 20.0), shot.truth) > 0.8
-    assert cut_out(shot.photo, shot.box, shot.scene, shot.pose(None), 5.0) is None
+    assert overlap(cut_out(shot.photo, shot.box, lambda: shot.scene, shot.pose(None), 20.0), shot.truth) > 0.8
+    assert cut_out(shot.photo, shot.box, lambda: shot.scene, shot.pose(None), 5.0) is None
