@@ -11,8 +11,9 @@ from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch, ViewsCorrup
 from ml.geometry.boxes import mask_box
 from ml.geometry.crops import crop_photo
 from ml.mesh.storage import load_mesh
-from ml.pipelines import searching
+from ml.pipelines import matching
 from ml.pipelines.indexing import CalibrationSource, GenerationEntry, build_generation
+from ml.pipelines.matching import Matcher
 from ml.pipelines.searching import PhotoQuery, Searcher
 from ml.render.raycast import RayScene
 from ml.render.silhouette import silhouette
@@ -172,13 +173,13 @@ def test_an_index_without_colors_has_no_outline_drawn(generation, onboarded):
     assert searcher.search([PhotoQuery(photo, box)]).matches
     assert len(drawn) == 1
     library.has_colors = False
-    assert searcher.search([PhotoQuery(photo, box)]).matches
+    assert Searcher(library, *parts, cut=cut).search([PhotoQuery(photo, box)]).matches
     assert len(drawn) == 1
 
 
 def test_the_second_look_is_the_brute_forces(generation, monkeypatch):
     """With one product in three to help: each photo's vector and their best views' sum, searched anew."""
-    monkeypatch.setattr(searching, "LEAST_OTHERS", 2)
+    monkeypatch.setattr(matching, "LEAST_OTHERS", 2)
     config = SearchConfig(around=0, expansion=2, expansion_weight=0.4)
     searcher = Searcher.open(generation, config=config)
     plain = Searcher.open(generation, config=replace(config, expansion_weight=0.0))
@@ -311,6 +312,45 @@ def test_of_boxes_found_about_as_surely_that_is_taken_which_shows_a_product(gene
         assert [match.total for match in answer.matches] == [match.total for match in given.matches]
 
 
+def test_a_box_that_was_searched_with_to_choose_it_is_not_searched_with_again(
+    generation, onboarded, monkeypatch
+):
+    """With another photo beside it, which has its own box, both are ranked together, and neither is seen twice."""
+    photo, box = photo_of(onboarded["chair"], 14, border=60)
+    corner = Box(0, 0, 55, 55 * box.aspect)
+
+    class Unsure:
+        def detect(self, _):
+            return [Detection(corner, 0.6), Detection(box, 0.5)]
+
+    embedder, seen = registry.embedder("hog"), []
+
+    class Counting:
+        info = embedder.info
+
+        def embed(self, crops):
+            seen.append(len(crops))
+            return embedder.embed(crops)
+
+    searcher = Searcher(
+        Library.open([generation]), Counting(), registry.adapter("identity"), Unsure(), config=SearchConfig()
+    )
+    score, scored = searcher.library.score_photos, []
+    monkeypatch.setattr(
+        searcher.library,
+        "score_photos",
+        lambda crops, *terms: scored.append(len(crops)) or score(crops, *terms),
+    )
+    alone = searcher.search([PhotoQuery(photo)])
+    assert len(seen) == len(scored) == 2
+    other = PhotoQuery(*photo_of(onboarded["chair"], 3))
+    both = searcher.search([PhotoQuery(photo), other])
+    assert len(seen) == 5
+    assert scored[2:] == [1, 1, 2]
+    assert both.queries[0].box == alone.queries[0].box == box
+    assert both.matches[0].total > alone.matches[0].total
+
+
 def test_a_shop_with_nothing_to_show_still_says_what_was_found(searcher, onboarded, monkeypatch):
     photo, box = photo_of(onboarded["chair"], 14, border=60)
 
@@ -385,7 +425,7 @@ def test_a_last_look_orders_the_first_products_and_takes_their_views(generation,
     directories = dict(zip([entry.model_id for entry in entries], onboarded.values(), strict=True))
     config = SearchConfig(verified=3, verified_views=2, verify_weight=0.5, shape_verify_weight=0.5)
     searcher = Searcher.open(generation, config=config)
-    searcher._verify = verify
+    searcher._match = Matcher(searcher.library, config, verify)
     answer = searcher.search(
         [PhotoQuery(photo, box)], tau=0.3, model_directory=directories.__getitem__, pose_top=0
     )
@@ -400,15 +440,18 @@ def test_a_last_look_orders_the_first_products_and_takes_their_views(generation,
     assert answer.matches[0].total > answer.matches[1].total
 
     # what it recognizes nothing in it has no say about
-    searcher._verify = lambda seen, at, wanted: [
-        np.full(len(which), 4.0 - place, np.float32) for place, (_, which, _) in enumerate(wanted[::-1])
-    ]
+    def unsure(seen, at, wanted):
+        return [
+            np.full(len(which), 4.0 - place, np.float32) for place, (_, which, _) in enumerate(wanted[::-1])
+        ]
+
+    searcher._match = Matcher(searcher.library, config, unsure)
     answer = searcher.search(
         [PhotoQuery(photo, box)], tau=0.3, model_directory=directories.__getitem__, pose_top=0
     )
     assert [match.model_id for match in answer.matches] == before
 
-    searcher._verify = verify
+    searcher._match = Matcher(searcher.library, config, verify)
 
     def gone(model):
         if model != before[2]:
