@@ -17,9 +17,7 @@ from ml.types import BoolArray, Box, Photo, Pose
 
 __all__ = ["cut_out"]
 
-RECOGNIZED = (
-    12.0  # log-odds of a last look from which the model is taken for the thing itself: a likeness is not
-)
+RECOGNIZED = 12.0  # log-odds of a last look from which the model is the thing itself: a likeness is not
 AGREED = 0.7  # IoU that its silhouette must reach with what the photo alone shows
 FINE = 400  # pixels, longer side of the part that is cut: thin bars stay apart
 MODEL = 0.6  # of the word that counts, the silhouette's share: inside it and outside, away from its edge, it decides
@@ -31,9 +29,10 @@ def cut_out(
 ) -> BoolArray | None:
     """(h, w) the object's pixels, or None where they can't be told from what is around them.
 
-    scene: reads the model, which is asked for only where it has a say. recognized: as `ml.search.answers.Match` has it. Where the model is the thing itself, a pixel is the object's by the
-    weighed mean of its silhouette's word and the network's (`ml.detect.cutting`): through a railing the wall is seen,
-    which the photo alone doesn't tell. Elsewhere the photo alone decides (`estimate_mask`). Read-only.
+    scene: reads the model, which is asked for only where it has a say. recognized: as `ml.search.answers.Match` has it.
+    Where the model is the thing itself, a pixel is the object's by the weighed mean of its silhouette's word and the
+    network's (`ml.detect.cutting`): through a railing the wall is seen, which the photo alone doesn't tell. Elsewhere
+    the photo alone decides (`estimate_mask`). Read-only.
     Raises BadBox where the box has no part inside the photo.
     """
     mask = estimate_mask(photo, box)
