@@ -18,6 +18,7 @@ from torchvision.ops import generalized_box_iou_loss, sigmoid_focal_loss
 from ml.detect.networks import ObjectNet, ObjectNetShape, decoded, load_network
 from ml.embed.devices import computes_in_bfloat16
 from ml.errors import ShapelensError
+from ml.train.checkpoints import read_checkpoint, write_checkpoint
 from ml.train.interiors import Interiors, open_interiors, render_interiors
 from ml.train.models import libraries_or_default, library_specs
 from ml.train.pairs import open_pairs, parametric_specs
@@ -31,6 +32,18 @@ FINDER_SIDE, MASK_SIDE = 160, 128  # pixels of the pictures they are trained on
 _CORE = 0.3  # of a box's sides: cells in there answer for it
 _A_FAMILY, _FAMILY_SEED = 20, 50_000  # random models of each parametric family in the rooms
 _MANY = 1000  # steps between checkpoints
+
+
+@dataclass(frozen=True, slots=True)
+class FinderRecipe:
+    """Everything that decides the weights, beside the data. what: boxes or mask; start_from: shipped weights' name."""
+
+    what: str
+    steps: int
+    batch: int
+    rate: float
+    seed: int
+    start_from: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +83,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         torch.set_num_threads(options.threads)
     try:
         _train(options)
-    except (ShapelensError, FileNotFoundError) as error:
+    except (ShapelensError, ValueError, FileNotFoundError) as error:
         Console(stderr=True).print(f"error: {error}", markup=False, highlight=False)
         return 2
     return 0
 
 
 def _train(options: argparse.Namespace) -> None:
-    options.out.mkdir(parents=True, exist_ok=True)
+    recipe = FinderRecipe(
+        options.what, options.steps, options.batch, options.rate, options.seed, options.start_from
+    )
+    folder = options.out / options.what
+    folder.mkdir(parents=True, exist_ok=True)
     is_mask = options.what == "mask"
     shape = ObjectNetShape(stride=2, decoder=32, outputs=1) if is_mask else ObjectNetShape()
     torch.manual_seed(options.seed)
@@ -93,14 +110,8 @@ def _train(options: argparse.Namespace) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.rate, total_steps=options.steps, pct_start=0.05
     )
-    checkpoint = options.out / f"{options.what}.pt"
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        for part, name in ((network, "network"), (averaged, "averaged"), (optimizer, "optimizer")):
-            part.load_state_dict(state[name])
-        schedule.load_state_dict(state["schedule"])
-        first = int(state["step"])
+    states = {"network": network, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
+    first, seconds = read_checkpoint(folder, states, recipe) or (0, 0.0)
     composer = SceneComposer(
         open_pairs(options.trained / "pairs"),
         load_cutouts(options.furniture, options.out / "cutouts.npz") if options.furniture else None,
@@ -109,7 +120,7 @@ def _train(options: argparse.Namespace) -> None:
         _interiors(options),
     )
     is_halved = computes_in_bfloat16()
-    start, mean = time.perf_counter(), math.nan
+    start, mean = time.perf_counter() - seconds, math.nan
     network.train()
     for step in range(first, options.steps):
         scene = composer.scenes(options.batch, MASK_SIDE if is_mask else FINDER_SIDE, is_close=is_mask)
@@ -128,10 +139,7 @@ def _train(options: argparse.Namespace) -> None:
         if (step + 1) % 50 == 0:
             Console().print(f"{options.what} {step + 1}: {mean:.4f}, {time.perf_counter() - start:.0f} s")
         if (step + 1) % _MANY == 0 or step + 1 == options.steps:
-            states = {"network": network, "averaged": averaged, "optimizer": optimizer, "schedule": schedule}
-            torch.save(
-                {name: part.state_dict() for name, part in states.items()} | {"step": step + 1}, checkpoint
-            )
+            write_checkpoint(folder, states, recipe, step + 1, time.perf_counter() - start)
             facts = {"shape": asdict(shape), "steps": step + 1, "seed": options.seed}
             save_weights(options.out / f"{options.what}.safetensors", averaged.module.state_dict(), facts)
 

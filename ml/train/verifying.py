@@ -308,6 +308,7 @@ def _training(options: argparse.Namespace) -> VerifierTraining:
         steps=options.steps,
         limit_minutes=options.limit_minutes,
         rate=options.rate,
+        coarse_share=options.coarse_share,
         seed=options.seed,
         begin_among=defaults.among if options.start_from else defaults.begin_among,
     )
@@ -344,6 +345,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--minutes", type=float, default=110.0, help="of this run; the same command goes on")
     parser.add_argument("--rate", type=float, default=defaults.rate)
+    parser.add_argument(
+        "--coarse-share",
+        type=float,
+        default=defaults.coarse_share,
+        help="of the steps compare with voxel twins' views",
+    )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     return parser

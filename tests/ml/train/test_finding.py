@@ -126,15 +126,20 @@ def test_cutouts_come_from_even_backgrounds_that_are_not_kept_back(photos: Path,
 
 @pytest.mark.parametrize("what", ["boxes", "mask"])
 def test_the_command_makes_weights_and_goes_on(
-    what: str, trained: Path, photos: Path, tmp_path: Path
+    what: str, trained: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ["finder", "--trained", str(trained), "--out", str(tmp_path), "--backgrounds", str(photos)]
     asked += ["--furniture", str(photos), "--what", what, "--batch", "4", "--threads", "1"]
     assert main([*asked, "--steps", "2"]) == 0
-    first = torch.load(tmp_path / f"{what}.pt", weights_only=True)
-    assert first["step"] == 2
+    weights, state = tmp_path / f"{what}.safetensors", tmp_path / what / "checkpoint.pt"
+    assert torch.load(state, weights_only=True)["step"] == 2
+    made = weights.read_bytes()
+    assert len(made) < 3 << 20
     assert main([*asked, "--steps", "2"]) == 0, "a training that is done has nothing to do"
-    assert (tmp_path / f"{what}.safetensors").stat().st_size < 3 << 20
+    assert weights.read_bytes() == made
+    assert main([*asked, "--steps", "2", "--rate", "0.5"]) == 2
+    assert "another recipe" in " ".join(capsys.readouterr().err.split())
+    assert torch.load(state, weights_only=True)["step"] == 2
 
 
 def test_finder_without_pairs_says_what_is_missing(tmp_path: Path) -> None:
