@@ -50,6 +50,7 @@ __all__ = [
 SAMPLES = Path(__file__).parent / "samples"
 PAGE_SIZE = 24
 API_RESULTS = 24  # of a search, given by the API
+_MOVED = 1.0  # pixels by which an edge is another
 
 
 # ---- addresses ----------------------------------------------------------------------------
@@ -225,7 +226,17 @@ def _photo_fields(row: SearchPhoto) -> dict[str, Any]:
         "sample": photo.sample or None,
         "turn_deg": row.turn_deg,
         "outline": row.outline or [],
+        "asked_box": _asked_box(row),
     }
+
+
+def _asked_box(row: SearchPhoto) -> list[float] | None:
+    """The shopper's own, in the stored photo's pixels, where another one was searched with."""
+    asked = _sent_box(row.asked_box, row.photo)
+    if not row.box or asked is None:
+        return None
+    apart = max(abs(a - b) for a, b in zip(asked, row.box, strict=True))
+    return asked if apart >= _MOVED else None
 
 
 def _sent_box(box: list[float] | None, photo: Photo) -> list[float] | None:

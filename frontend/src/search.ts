@@ -46,6 +46,7 @@ const page = {
   boxes: get("boxes"),
   photos: get("photos"),
   turnOf: get("turn-of"),
+  redrawn: get("redrawn"),
   turn: get<HTMLSelectElement>("turn"),
   problem: get("problem"),
   progress: get("progress"),
@@ -453,6 +454,7 @@ function showStage(): void {
   editor.setPhoto(photo.width, photo.height);
   if (!isEditing()) editor.setBox(photo.box);
   editor.setDetections(photo.detections.map((found) => found.box));
+  page.redrawn.hidden = !photo.asked_box;
   page.turnOf.hidden = active === 0;
   page.turn.value = photo.turn_deg === null ? "" : String(photo.turn_deg);
   if (page.turn.selectedIndex < 0) page.turn.value = ""; // an angle a program sent

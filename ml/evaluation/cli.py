@@ -40,6 +40,7 @@ _CONFIG = (
     "shortlist",
     "verified",
     "verify_weight",
+    "recognized",
     "views_mean",
     "expansion",
     "expansion_weight",
@@ -142,6 +143,7 @@ def _options(arguments: argparse.Namespace) -> EvaluateOptions:
         config=replace(SearchConfig(), **changes) if changes else None,
         cache=arguments.cache,
         with_pose=not arguments.no_pose,
+        edges_off=arguments.edges_off,
     )
 
 
@@ -211,12 +213,31 @@ def _parser() -> argparse.ArgumentParser:
     add("--shortlist", type=int, help="views compared one by one")
     add("--verified", type=int, help="best products held against the photo view by view, 0: none")
     add("--verify-weight", type=float, help="of that last look's log-odds, where colors tell views apart")
+    add(
+        "--recognized",
+        type=float,
+        help="log-odds of that last look below which a given box is drawn anew, 0: never",
+    )
+    add(
+        "--edges-off",
+        type=_off,
+        default=0.0,
+        metavar="SHARE",
+        help="move each edge of the given boxes by up to this share of a side, as a hand does (0)",
+    )
     add("--views-mean", type=int, help="best views of a product whose mean it is ranked by")
     add("--expansion", type=int, help="best products whose views help in a second look")
     add("--expansion-weight", type=float, help="share of that second look, 0 to 1")
     add("--workers", type=int, default=2, help="processes that read and render (2)")
     add("--no-pose", action="store_true", help="leave out the pose and its silhouette")
     return parser
+
+
+def _off(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 0.5:
+        raise argparse.ArgumentTypeError("a box is left of edges that are off by less than 0.5")
+    return value
 
 
 def _tau(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from ml import registry
 from ml.detect.choosing import likeliest_first
 from ml.detect.cutting import crop_shares
+from ml.detect.redrawing import redrawn
 from ml.errors import BadBox, NoViews, ShapelensError
 from ml.geometry.boxes import clip
 from ml.pipelines.indexing import adapter_of, check_fingerprints
@@ -155,6 +157,9 @@ class Searcher:
                 ranked = self._ranked([found[index] for index in used], terms, clock)
             except NoViews:
                 return SearchAnswer(tuple(infos), (), terms.tau, False, True, clock)
+            if len(used) == 1:
+                found[used[0]], ranked = self._redrawn(found[used[0]], ranked, terms, clock)
+                infos = [one.info for one in found]
             matches = self._matches(ranked.ranking.first(top), ranked.searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
@@ -248,6 +253,32 @@ class Searcher:
         """Raises NoViews, IndexUnreachable."""
         known = found[0].ranked if len(found) == 1 else None
         return known or self._match([one.asked for one in found], terms, clock)
+
+    def _redrawn(self, found: _Found, ranked: Ranked, terms: Terms, clock: Clock) -> tuple[_Found, Ranked]:
+        """By another box about the same thing, where nothing is recognized in the shopper's and more in that: a box
+        drawn by hand is a little off, and a finger's more than a little. Who asks for the whole photo gets that."""
+        query, margin = found.asked.query, self.config.redrawn_margin
+        is_drawn = found.info.box_source == "shopper" and found.info.box != query.photo.full_box
+        if not is_drawn or self._is_recognized(ranked):
+            return found, ranked
+        with timed(clock, "redraw"):
+            for box in redrawn(query.photo, found.info.box, self.detect):
+                within: Clock = {}  # all of it is drawing anew
+                asked = self._asked(query, box, within)
+                try:
+                    other = self._match([asked], terms, within)
+                except NoViews:  # of that shape
+                    continue
+                if other.ranking.scores[0] > ranked.ranking.scores[0] + margin:
+                    found, ranked = _Found(replace(found.info, box=box), asked), other
+                if self._is_recognized(ranked):
+                    break
+        return found, ranked
+
+    def _is_recognized(self, ranked: Ranked) -> bool:
+        """The first product, or nobody had a last look."""
+        odds = float(ranked.ranking.odds[0])
+        return math.isnan(odds) or odds >= self.config.recognized
 
     def _evidence(self, rule: NoMatchRule, searched: Searched, vector: FloatArray) -> float:
         scored, level = searched.scored, None

@@ -33,6 +33,9 @@ class SearchConfig:
     found_boxes    boxes found in a photo, where none was given, that are searched with before one is chosen: those of
                    which the detector is about as sure as of the first
     found_weight   of the best product's score then, beside the detector's log-odds; 0 takes the detector's first
+    recognized     log-odds of a last look from which the first product is taken for the thing itself; below them a
+                   shopper's box is drawn anew, and searched with beside it; 0 takes it as it was drawn
+    redrawn_margin by how much more a box drawn anew must score
     found_tau      factor aspects may differ by, at least, where a photo's box was found and not given: its edges are
                    a little off
     second_view    re-ranked score within which another viewpoint is a close second
@@ -56,6 +59,8 @@ class SearchConfig:
     expansion_weight: float = 0.4
     found_boxes: int = 3
     found_weight: float = 5.0
+    recognized: float = 12.0
+    redrawn_margin: float = 0.04
     found_tau: float = 0.75
     second_view: float = 0.03
     very_likely: float = 0.5

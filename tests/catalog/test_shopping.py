@@ -160,6 +160,23 @@ def test_the_address_may_say_anything(search, client: Client):
         assert client.get(f"{search.get_absolute_url()}?{said}").status_code == 200, said
 
 
+@pytest.mark.parametrize(
+    ("asked", "asked_box", "said"),
+    [
+        ("box", [4, 4, 60, 40], [2, 2, 30, 20]),  # sent at twice the size
+        ("box", [2, 4, 60, 40], None),
+        ("find", None, None),
+        ("whole", None, None),
+    ],
+)
+def test_a_box_that_was_drawn_anew_says_what_was_asked(search, client: Client, asked, asked_box, said):
+    Photo.objects.update(sent_width=80, sent_height=60)
+    SearchPhoto.objects.update(box=[1, 2, 30, 20], asked=asked, asked_box=asked_box)
+    [photo] = client.get(f"/api/v1/searches/{search.uuid}").json()["photos"]
+    assert photo["box"] == [1, 2, 30, 20]
+    assert photo["asked_box"] == said
+
+
 @pytest.mark.parametrize(("best", "is_near"), [(-0.05, True), (-0.3, True), (-0.31, False), (-0.9, False)])
 def test_what_is_near_is_called_similar_though_it_is_no_match(
     search, client: Client, best: float, is_near: bool

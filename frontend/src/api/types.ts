@@ -62,6 +62,7 @@ export interface Photo {
   sent_width: number;
   sent_height: number;
   box: Box | null;
+  asked_box: Box | null;
   box_source: "shopper" | "found" | "whole" | null;
   turn_deg: number | null;
   outline: [number, number][][];

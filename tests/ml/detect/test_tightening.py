@@ -13,7 +13,7 @@ from ml.render.shading import shade
 from ml.types import Box, Photo, View
 
 
-def _shown(family: str, seed: int) -> tuple[Photo, Box]:
+def shown(family: str, seed: int) -> tuple[Photo, Box]:
     """A thing on a plain wall, and its box."""
     scene = RayScene(random_mesh(family, np.random.default_rng(seed)))
     camera = camera_for_view(scene.points, View(0.6, 0.25), 180)
@@ -30,7 +30,7 @@ def _shown(family: str, seed: int) -> tuple[Photo, Box]:
 def test_a_box_that_is_a_little_off_is_drawn_to_the_thing(family: str) -> None:
     before, after = [], []
     for seed in range(3):
-        photo, true = _shown(family, seed)
+        photo, true = shown(family, seed)
         rng = np.random.default_rng(seed)
         dx, dy = 0.12 * true.width * rng.uniform(-1, 1, 2), 0.12 * true.height * rng.uniform(-1, 1, 2)
         off = Box(true.x0 + dx[0], true.y0 + dy[0], true.x1 + dx[1], true.y1 + dy[1])
@@ -41,7 +41,7 @@ def test_a_box_that_is_a_little_off_is_drawn_to_the_thing(family: str) -> None:
 
 
 def test_each_box_gets_its_own_answer_in_order_and_inside_the_photo() -> None:
-    photo, true = _shown("armchair", 0)
+    photo, true = shown("armchair", 0)
     beyond = Box(true.x0 - 8, true.y0 - 8, photo.width + 50, true.y1 + 8)
     together = tightened(photo, [true, beyond])
     assert together == [*tightened(photo, [true]), *tightened(photo, [beyond])]

@@ -163,6 +163,25 @@ def test_a_mask_that_is_none_of_the_photo_is_named(workplace, capsys, mask):
     assert mask in capsys.readouterr().err.replace("\n", "")
 
 
+def test_edges_are_off_as_a_hands_are_and_alike_in_every_run(workplace, scores, capsys):
+    given = [query["box"] for query in scores["per_query"]]
+    off = [[query["box"] for query in run(workplace, "--edges-off", "0.1", "--recognized", "0")["per_query"]]]
+    off.append(
+        [query["box"] for query in run(workplace, "--edges-off", "0.1", "--recognized", "0")["per_query"]]
+    )
+    assert off[0] == off[1]
+    for place in (0, 1, 3):
+        before, after = np.array(given[place]), np.array(off[0][place])
+        width, height = before[2] - before[0], before[3] - before[1]
+        shares = np.abs(after - before) / [width, height, width, height]
+        assert 0.01 < shares.max() <= 0.1 + 1e-6
+    assert off[0][0] != off[0][1]
+    assert off[0][2] == given[2], "what has to be found has no hand's edges"
+    with pytest.raises(SystemExit):
+        run(workplace, "--edges-off", "0.5")
+    assert "less than 0.5" in capsys.readouterr().err
+
+
 def test_coarser_levels_come_from_models_csv(scores):
     assert scores["levels"]["product"]["n"] == 1
     assert scores["levels"]["product"]["micro"]["top1"] == 1

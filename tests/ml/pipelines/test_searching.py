@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ml import registry
+from ml.detect import redrawing
 from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch, ViewsCorrupt
 from ml.geometry.boxes import mask_box
 from ml.geometry.crops import crop_photo
@@ -461,6 +463,92 @@ def test_a_last_look_orders_the_first_products_and_takes_their_views(generation,
     # one alone is no order, and what can't be looked at stays where it was
     answer = searcher.search([PhotoQuery(photo, box)], tau=0.3, model_directory=gone, pose_top=0)
     assert [match.model_id for match in answer.matches] == before
+
+
+class _KnowsTheBox:
+    """A last look that recognizes the first product asked about, by that many log-odds in each box (others: by none)."""
+
+    def __init__(self, odds):
+        self.odds, self.boxes = odds, []
+
+    def __call__(self, photo, box, wanted):
+        self.boxes.append(box)
+        said = self.odds.get(box, 0.0)
+        return [
+            np.full(len(which), 0.0 if place else said, np.float32)
+            for place, (_, which, _) in enumerate(wanted)
+        ]
+
+
+def _drawing(generation, entries, onboarded, verify, found, **config):
+    """A searcher whose detector finds those boxes, and a search with one box by it."""
+    parts = [registry.embedder("hog"), registry.adapter("identity")]
+    detector = SimpleNamespace(detect=lambda _: [Detection(box, 0.9) for box in found])
+    searcher = Searcher(
+        Library.open([generation]), *parts, detector, config=SearchConfig(**config), verify=verify
+    )
+    directories = dict(zip([entry.model_id for entry in entries], onboarded.values(), strict=True))
+
+    def search(*queries):
+        return searcher.search(queries, tau=0.3, model_directory=directories.__getitem__, pose_top=0)
+
+    return search
+
+
+def test_a_box_in_which_nothing_is_recognized_is_drawn_anew(generation, entries, onboarded, monkeypatch):
+    """Tried are the box drawn to the thing's edges and the one a detector finds there, until one shows a product; what
+    is searched with then is what a search by that box alone finds."""
+    photo, box = photo_of(onboarded["chair"], 4)
+    given = Box(box.x0 - 6, box.y0 - 5, box.x1 + 7, box.y1 + 4)
+    near = Box(box.x0 + 1, box.y0, box.x1, box.y1)
+    monkeypatch.setattr(redrawing, "tightened", lambda _, boxes: [box for _ in boxes])
+
+    verify = _KnowsTheBox({box: 20.0})
+    answer = _drawing(generation, entries, onboarded, verify, [near])(PhotoQuery(photo, given))
+    assert verify.boxes == [given, box], "recognized in the second, so the third isn't tried"
+    assert (answer.queries[0].box, answer.queries[0].box_source) == (box, "shopper")
+    assert answer.matches[0].recognized == 20.0
+    alone = _drawing(generation, entries, onboarded, verify, [])(PhotoQuery(photo, box))
+    assert [match.total for match in answer.matches] == [match.total for match in alone.matches]
+    assert answer.best == alone.best
+
+    verify = _KnowsTheBox({near: 20.0})
+    answer = _drawing(generation, entries, onboarded, verify, [near])(PhotoQuery(photo, given))
+    assert verify.boxes == [given, box, near]
+    assert answer.queries[0].box == near
+
+
+def test_a_box_in_which_something_is_recognized_or_that_is_as_good_stays(
+    generation, entries, onboarded, monkeypatch
+):
+    photo, box = photo_of(onboarded["chair"], 4)
+    given = Box(box.x0 - 6, box.y0 - 5, box.x1 + 7, box.y1 + 4)
+    monkeypatch.setattr(redrawing, "tightened", lambda _, boxes: [box for _ in boxes])
+    query = PhotoQuery(photo, given)
+
+    verify = _KnowsTheBox({given: 12.5, box: 20.0})
+    assert _drawing(generation, entries, onboarded, verify, [])(query).queries[0].box == given
+    assert verify.boxes == [given]
+    verify = _KnowsTheBox({box: 20.0})
+    off = _drawing(generation, entries, onboarded, verify, [], recognized=0.0)
+    assert off(query).queries[0].box == given
+    verify = _KnowsTheBox({box: 20.0})
+    asked_more = _drawing(generation, entries, onboarded, verify, [], redrawn_margin=5.0)
+    assert asked_more(query).queries[0].box == given
+    assert verify.boxes == [given, box]
+    verify = _KnowsTheBox({})
+    whole = _drawing(generation, entries, onboarded, verify, [box])(PhotoQuery(photo, photo.full_box))
+    assert whole.queries[0].box == photo.full_box
+    assert verify.boxes == [photo.full_box]
+    # several photos make up for one another's edges
+    verify = _KnowsTheBox({box: 20.0})
+    both = _drawing(generation, entries, onboarded, verify, [])(query, query)
+    assert [info.box for info in both.queries] == [given, given]
+    # a found box has its edges drawn already
+    verify = _KnowsTheBox({box: 20.0})
+    assert (
+        _drawing(generation, entries, onboarded, verify, [given])(PhotoQuery(photo)).queries[0].box == given
+    )
 
 
 def test_the_last_look_is_left_out_by_the_index_and_without_models(generation, onboarded, entries):
