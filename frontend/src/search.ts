@@ -452,7 +452,8 @@ function showStage(): void {
   }
   shape(photo.width, photo.height);
   editor.setPhoto(photo.width, photo.height);
-  if (!isEditing()) editor.setBox(photo.box);
+  const isSearched = photo.asked_box !== null && !editor.isTouched; // another box than the shopper's, who looks at it
+  if (!isEditing() || isSearched) editor.setBox(photo.box);
   editor.setDetections(photo.detections.map((found) => found.box));
   page.redrawn.hidden = !photo.asked_box;
   page.turnOf.hidden = active === 0;

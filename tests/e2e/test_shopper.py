@@ -161,6 +161,11 @@ def test_moving_the_box_searches_again(page: Page, running: Site, answered: str)
     assert asked[:2] == pytest.approx(before["box"][:2], abs=1.5)
     is_redrawn = search["photo"]["asked_box"] is not None
     expect(page.locator("#redrawn")).to_be_visible(visible=is_redrawn)
+    stage, shown = page.locator("#boxes").bounding_box(), page.locator(".box").bounding_box()
+    assert stage
+    assert shown
+    wide = search["box"][2] - search["box"][0]
+    assert shown["width"] / stage["width"] == pytest.approx(wide / search["photo"]["width"], abs=0.02)
 
     # the same by keyboard
     second = page.url
