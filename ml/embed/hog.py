@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ml.geometry.crops import LUMA
 from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop
 
@@ -66,7 +67,8 @@ class _Votes(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(n, 3, 128, 128) in [0, 1] -> (n, 9, 8, 8)."""
-        gray = 0.299 * pixels[:, :1] + 0.587 * pixels[:, 1:2] + 0.114 * pixels[:, 2:]
+        red, green, blue = LUMA
+        gray = red * pixels[:, :1] + green * pixels[:, 1:2] + blue * pixels[:, 2:]
         gray = functional.avg_pool2d(gray, POOL).clamp_(min=0).sqrt_()
         padded = functional.pad(gray, (1, 1, 1, 1), mode="replicate")
         dx = padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]

@@ -13,6 +13,7 @@ from torch import nn
 from ml.embed.devices import computes_in_bfloat16, device
 from ml.embed.fusing import fused
 from ml.embed.networks import ViewNet, ViewNets, ViewNetShape, ViewNetsShape
+from ml.geometry.crops import LUMA
 from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop, FloatArray
 from ml.weights import load_weights
@@ -20,7 +21,6 @@ from ml.weights import load_weights
 __all__ = ["ViewNetEmbedder", "load_viewnet", "load_viewnet_open", "networks_of"]
 
 BATCH = 64  # crops at a time: bounds the memory to about 60 MB
-_GRAY = (0.299, 0.587, 0.114)  # of R, G, B, as the training's pictures were made
 _VERSION = "viewnet 2: gray, crop with margin 1/16 stretched to the square, [0, 1]"
 
 
@@ -75,7 +75,7 @@ class _OnColors(nn.Module):
         super().__init__()
         self.network = network
         self.is_halved = device().type == "cpu" and computes_in_bfloat16()
-        self.register_buffer("gray", torch.tensor(_GRAY).view(1, 3, 1, 1))
+        self.register_buffer("gray", torch.tensor(LUMA).view(1, 3, 1, 1))
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(n, 3, side, side) in [0, 1] -> vectors and cells."""

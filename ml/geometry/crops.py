@@ -11,8 +11,10 @@ import numpy.typing as npt
 from ml.geometry.boxes import clip, crop_matrix
 from ml.types import Box, Crop, Photo, ViewSet
 
-__all__ = ["crop_of_view", "crop_photo", "uncrop", "warp"]
+__all__ = ["LUMA", "crop_of_view", "crop_photo", "uncrop", "warp"]
 
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of R, G and B in gray (ITU-R BT.601, luma): every network of ours is trained on pictures turned gray by these."""
 _REACH = 2  # pixels of the photo kept around a region, so that interpolation has its neighbors
 
 

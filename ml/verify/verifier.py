@@ -13,6 +13,7 @@ import torch
 from ml.embed.devices import computes_in_bfloat16, device
 from ml.embed.fusing import fused
 from ml.embed.networks import ViewNetShape
+from ml.geometry.crops import LUMA
 from ml.types import Crop, FloatArray
 from ml.verify.networks import Verifier, VerifierShape
 from ml.weights import load_weights
@@ -20,7 +21,6 @@ from ml.weights import load_weights
 __all__ = ["ViewVerifier", "facts_of", "load_verifier", "network_of"]
 
 BATCH = 64  # views at a time: bounds the memory to about 60 MB
-_GRAY = np.array([0.299, 0.587, 0.114], np.float32)  # of R, G, B, as the training's pictures were made
 
 
 class ViewVerifier:
@@ -38,7 +38,7 @@ class ViewVerifier:
             raise ValueError(
                 f"pictures of {self.side} px are compared, not {crop.pixels.shape} and {views.shape}"
             )
-        gray = np.tensordot(_GRAY, crop.pixels, 1)[None, None]
+        gray = np.tensordot(np.array(LUMA, np.float32), crop.pixels, 1)[None, None]
         found = np.empty(len(views), np.float32)
         kind = device().type
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self._is_halved):
