@@ -276,9 +276,9 @@ class Searcher:
         return found, ranked
 
     def _is_recognized(self, ranked: Ranked) -> bool:
-        """The first product, or nobody had a last look."""
-        odds = float(ranked.ranking.odds[0])
-        return math.isnan(odds) or odds >= self.config.recognized
+        """The first product, or nobody had a last look, or none is asked for."""
+        odds, least = float(ranked.ranking.odds[0]), self.config.recognized
+        return math.isnan(odds) or odds >= least or least <= 0
 
     def _evidence(self, rule: NoMatchRule, searched: Searched, vector: FloatArray) -> float:
         scored, level = searched.scored, None
