@@ -466,16 +466,16 @@ def test_a_last_look_orders_the_first_products_and_takes_their_views(generation,
 
 
 class _KnowsTheBox:
-    """A last look that recognizes the first product asked about, by that many log-odds in each box (others: by none)."""
+    """A last look that gives the first product asked about so many log-odds in each box, elsewhere few."""
 
     def __init__(self, odds):
         self.odds, self.boxes = odds, []
 
     def __call__(self, photo, box, wanted):
         self.boxes.append(box)
-        said = self.odds.get(box, 0.0)
+        said = self.odds.get(box, -3.0)
         return [
-            np.full(len(which), 0.0 if place else said, np.float32)
+            np.full(len(which), -5.0 if place else said, np.float32)
             for place, (_, which, _) in enumerate(wanted)
         ]
 
