@@ -8,21 +8,21 @@ from ml.detect.tightening import tightened
 from ml.geometry.boxes import iou
 from ml.types import Box, Detection, Photo
 
-__all__ = ["SAME", "redrawn"]
+__all__ = ["ALIKE", "SAME", "redrawn"]
 
 SAME = 0.5  # IoU from which two boxes are taken to be about one thing, and not about a part of it
+ALIKE = 0.95  # and from which they are one box: a search with the other finds the same
 
 
 def redrawn(photo: Photo, box: Box, detect: Callable[[Photo], Sequence[Detection]]) -> Iterator[Box]:
     """First the box drawn to the edges of what it holds, then what a detector is surest of about there. Each is made
-    only once it is asked for, and left out where it is about something else.
+    only once it is asked for, and left out where it is about something else, or one of those before it.
 
     Raises BadBox for a box with no part inside the photo, WeightsMissing.
     """
     drawn = tightened(photo, [box])[0]
-    if drawn != box and iou(drawn, box) >= SAME:
+    if SAME <= iou(drawn, box) < ALIKE:
         yield drawn
-    about = (found.box for found in detect(photo) if iou(found.box, box) >= SAME)
-    found = next(about, None)
-    if found is not None:
+    found = next((found.box for found in detect(photo) if iou(found.box, box) >= SAME), None)
+    if found is not None and max(iou(found, box), iou(found, drawn)) < ALIKE:
         yield found

@@ -14,7 +14,7 @@ def test_what_a_box_holds_is_drawn_first_then_what_is_found_about_there() -> Non
     photo, true = shown("armchair", 0)
     given = Box(true.x0 - 20, true.y0 + 15, true.x1 - 12, true.y1 + 20)
     elsewhere = Box(0, 0, true.width / 3, true.height / 3)
-    beside = Box(given.x0 + 5, given.y0, given.x1, given.y1)
+    beside = Box(given.x0 + 0.1 * given.width, given.y0, given.x1, given.y1)
     other = Box(given.x0, given.y0 + 5, given.x1, given.y1)
     found = [Detection(box, score) for box, score in ((elsewhere, 0.9), (beside, 0.6), (other, 0.5))]
     drawn, detected = redrawn(photo, given, lambda _: found)
@@ -33,6 +33,17 @@ def test_the_detector_is_asked_only_once_its_box_is() -> None:
     assert iou(next(boxes), true) > 0.7
     with pytest.raises(AssertionError, match="nobody"):
         next(boxes)
+
+
+def test_what_is_all_but_a_box_tried_already_is_left_out() -> None:
+    photo, true = shown("armchair", 0)
+    given = Box(true.x0 - 20, true.y0 + 15, true.x1 - 12, true.y1 + 20)
+    [drawn] = redrawn(photo, given, lambda _: [])
+    for tried in (given, drawn):
+        nearly = Box(tried.x0 + 0.01 * tried.width, tried.y0, tried.x1, tried.y1)
+        assert [*redrawn(photo, given, lambda _, nearly=nearly: [Detection(nearly, 0.9)])] == [drawn]
+    again = [*redrawn(photo, drawn, lambda _: [])]
+    assert all(iou(box, drawn) < 0.95 for box in again)
 
 
 def test_what_is_about_something_else_is_left_out() -> None:

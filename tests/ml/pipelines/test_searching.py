@@ -500,7 +500,7 @@ def test_a_box_in_which_nothing_is_recognized_is_drawn_anew(generation, entries,
     is searched with then is what a search by that box alone finds."""
     photo, box = photo_of(onboarded["chair"], 4)
     given = Box(box.x0 - 6, box.y0 - 5, box.x1 + 7, box.y1 + 4)
-    near = Box(box.x0 + 1, box.y0, box.x1, box.y1)
+    near = Box(box.x0 + 0.1 * box.width, box.y0, box.x1, box.y1)
     monkeypatch.setattr(redrawing, "tightened", lambda _, boxes: [box for _ in boxes])
 
     verify = _KnowsTheBox({box: 20.0})
