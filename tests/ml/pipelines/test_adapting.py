@@ -74,7 +74,8 @@ def test_a_generation_holds_its_adapter_and_searches_with_it(entries, onboarded,
     assert manifest.adapter == "linear"
     assert manifest.adapter_fingerprint == adapter.fingerprint
     assert adapter_of(out, manifest) == f"linear:{out / ADAPTER}"
-    whole = registry.embedder("hog").embed([crop_of_view(views, 0, searcher._embedder.info.input_size)])
+    hog = registry.embedder("hog")
+    whole = hog.embed([crop_of_view(views, 0, hog.info.input_size)])
     assert abs(float((adapter.adapt(whole.vectors) @ whole.vectors.T)[0, 0])) < 0.5  # it does turn
     assert max(match.score for match in answer.matches) < 0.9  # an identical crop would have 1
 
