@@ -231,10 +231,12 @@ def _photo_fields(row: SearchPhoto) -> dict[str, Any]:
 
 
 def _asked_box(row: SearchPhoto) -> list[float] | None:
-    """The shopper's own, in the stored photo's pixels, where another one was searched with."""
+    """The shopper's own, in the stored photo's pixels and inside it, where another one was searched with."""
     asked = _sent_box(row.asked_box, row.photo)
     if not row.box or asked is None:
         return None
+    sides = [row.photo.width or 0, row.photo.height or 0] * 2
+    asked = [min(max(edge, 0.0), float(side)) for edge, side in zip(asked, sides, strict=True)]
     apart = max(abs(a - b) for a, b in zip(asked, row.box, strict=True))
     return asked if apart >= _MOVED else None
 

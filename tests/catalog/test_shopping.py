@@ -165,6 +165,7 @@ def test_the_address_may_say_anything(search, client: Client):
     [
         ("box", [4, 4, 60, 40], [2, 2, 30, 20]),  # sent at twice the size
         ("box", [2, 4, 60, 40], None),
+        ("box", [-9, 4, 60, 99], [0, 2, 30, 30]),
         ("find", None, None),
         ("whole", None, None),
     ],
@@ -175,6 +176,9 @@ def test_a_box_that_was_drawn_anew_says_what_was_asked(search, client: Client, a
     [photo] = client.get(f"/api/v1/searches/{search.uuid}").json()["photos"]
     assert photo["box"] == [1, 2, 30, 20]
     assert photo["asked_box"] == said
+    SearchPhoto.objects.filter(asked="box").update(box=[0, 2, 30, 30], asked_box=[-9, 4, 60, 99])
+    [photo] = client.get(f"/api/v1/searches/{search.uuid}").json()["photos"]
+    assert photo["asked_box"] is None, "what lies beyond the photo is no other box"
 
 
 @pytest.mark.parametrize(("best", "is_near"), [(-0.05, True), (-0.3, True), (-0.31, False), (-0.9, False)])

@@ -95,8 +95,9 @@ class ShareOut(Schema):
 class PhotoOut(Schema):
     """url is null until the photo was made upright; box and camera are in width x height pixels. box: what
     was or will be searched, null while it has to be found. asked_box: the shopper's own, where nothing was recognized
-    in it and another one about the same thing was searched with; else null. outline: rings of [x, y] around the object's pixels,
-    holes by the even-odd rule, once it was searched; empty where it can't be told from what is around it."""
+    in it and another one about the same thing was searched with; else null. outline: rings of [x, y] around the
+    object's pixels, holes by the even-odd rule, once it was searched; empty where it can't be told from what is
+    around it."""
 
     url: str | None
     width: int
