@@ -26,6 +26,7 @@ from catalog.models import (
     SearchResult,
 )
 from catalog.services import indexing
+from catalog.services.photos import check_box
 
 __all__ = [
     "SAMPLES",
@@ -235,8 +236,9 @@ def _asked_box(row: SearchPhoto) -> list[float] | None:
     asked = _sent_box(row.asked_box, row.photo)
     if not row.box or asked is None:
         return None
-    sides = [row.photo.width or 0, row.photo.height or 0] * 2
-    asked = [min(max(edge, 0.0), float(side)) for edge, side in zip(asked, sides, strict=True)]
+    asked = check_box(
+        asked, row.photo.width or 0, row.photo.height or 0
+    )  # as it was when it was searched with
     apart = max(abs(a - b) for a, b in zip(asked, row.box, strict=True))
     return asked if apart >= _MOVED else None
 
