@@ -222,15 +222,8 @@ class Searcher:
         def worth(box: Box) -> float:
             """Of its first product: what the catalog has, it recognizes (exemplars detect, thesis 4.3). 0 where it has
             no view of that shape."""
-            within: Clock = {}  # all of it is choosing
-            asked = self._asked(query, box, within)
-            tried[box] = asked, None
-            try:
-                ranked = self._match([asked], terms, within)
-            except NoViews:
-                return 0.0
-            tried[box] = asked, ranked
-            return float(ranked.ranking.scores[0])
+            _, ranked = tried[box] = self._tried(query, box, terms)
+            return 0.0 if ranked is None else float(ranked.ranking.scores[0])
 
         with timed(clock, "choose"):
             detections = likeliest_first(
@@ -239,6 +232,15 @@ class Searcher:
         box = detections[0].box
         asked, ranked = tried[box] if box in tried else (self._asked(query, box, clock), None)
         return _Found(QueryInfo(box, tuple(detections), size, "found"), asked, ranked)
+
+    def _tried(self, query: PhotoQuery, box: Box, terms: Terms) -> tuple[Asked, Ranked | None]:
+        """How a box looks, and its products; None where there is no view of that shape. Its time is the caller's."""
+        within: Clock = {}
+        asked = self._asked(query, box, within)
+        try:
+            return asked, self._match([asked], terms, within)
+        except NoViews:
+            return asked, None
 
     def _asked(self, query: PhotoQuery, box: Box, clock: Clock) -> Asked:
         return Asked(query, box, self._look(query.photo, box, clock))
@@ -263,13 +265,8 @@ class Searcher:
             return found, ranked
         with timed(clock, "redraw"):
             for box in redrawn(query.photo, found.info.box, self.detect):
-                within: Clock = {}  # all of it is drawing anew
-                asked = self._asked(query, box, within)
-                try:
-                    other = self._match([asked], terms, within)
-                except NoViews:  # of that shape
-                    continue
-                if other.ranking.scores[0] > ranked.ranking.scores[0] + margin:
+                asked, other = self._tried(query, box, terms)
+                if other is not None and other.ranking.scores[0] > ranked.ranking.scores[0] + margin:
                     found, ranked = _Found(replace(found.info, box=box), asked), other
                 if self._is_recognized(ranked):
                     break
