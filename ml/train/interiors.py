@@ -22,6 +22,7 @@ from ml.geometry.cameras import camera_center, look_at
 from ml.mesh.parametric.shapes import box
 from ml.pipelines.progress import Progress
 from ml.render.raycast import GBuffer, RayScene
+from ml.train.contents import used
 from ml.train.pairs import ModelSpec, mesh_of
 from ml.types import Array, BoolArray, Camera, Material, Mesh
 
@@ -49,6 +50,7 @@ _FACES = 120_000  # of a model worth loading here
 _HIDDEN = 0.45  # share of an object that must be seen for it to be one
 _SMALL = 0.6  # metres: what is smaller stands on something, where there is something
 _ON_BLOCK = 0.5  # of what is small stands on a block that is the room's, as a counter or a plain table is
+_IN_USE = 0.6  # of models have things on their shelves
 _BLOCK = -1  # number of a model that no spec made
 _SUBJECT = (0.3, 0.85)  # of the picture's side, by what the photo is of
 _TRIES = 12
@@ -86,11 +88,12 @@ class Room:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Model:
-    """number: among the specs, or _BLOCK."""
+    """number: among the specs, or _BLOCK; shown: the scene as it is photographed, with books on its shelves."""
 
     number: int
     mesh: Mesh
     scene: RayScene
+    shown: RayScene
 
     @property
     def extents(self) -> Vector:
@@ -200,7 +203,9 @@ def _pool(specs: Sequence[ModelSpec], rng: np.random.Generator) -> list[_Model]:
         try:
             mesh = mesh_of(specs[at])
             if len(mesh.faces) <= _FACES and 0.08 < mesh.extents.max() < 3.5:
-                pool.append(_Model(int(at), mesh, RayScene(mesh)))
+                scene = RayScene(mesh)
+                shown = RayScene(used(mesh, rng, is_inside=True)) if rng.random() < _IN_USE else scene
+                pool.append(_Model(int(at), mesh, scene, shown))
         except (ShapelensError, ValueError):
             continue
         if len(pool) == A_POOL:
@@ -287,7 +292,8 @@ def _block(under: _Model, rng: np.random.Generator) -> _Model:
     shape = box(*extents)
     paint = Material("block", np.ones(4, np.float32))
     mesh = Mesh(shape.vertices, shape.faces.astype(np.int32), np.zeros(len(shape.faces), np.int32), (paint,))
-    return _Model(_BLOCK, mesh, RayScene(mesh))
+    scene = RayScene(mesh)
+    return _Model(_BLOCK, mesh, scene, scene)
 
 
 def _put_on(one: _Placed, support: _Placed, rng: np.random.Generator) -> None:
@@ -375,7 +381,7 @@ def _mask(placed: _Placed, camera: Camera) -> BoolArray:
 
 
 def _buffer(placed: _Placed, camera: Camera) -> GBuffer:
-    return placed.model.scene.cast(_seen_by(placed, camera))
+    return placed.model.shown.cast(_seen_by(placed, camera))
 
 
 # ---- the room -------------------------------------------------------------------------------
@@ -572,7 +578,7 @@ def _distances(placed: Sequence[_Placed], start: Vector, direction: Vector) -> V
     origins, directions = start.reshape(-1, 3), direction.reshape(-1, 3)
     for one in placed:
         turn = one.room_from_model[:3, :3]
-        found = one.model.scene.distances(
+        found = one.model.shown.distances(
             ((origins - one.center) @ turn).astype(np.float32), (directions @ turn).astype(np.float32)
         )
         nearest = np.minimum(nearest, found.reshape(nearest.shape))

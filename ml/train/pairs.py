@@ -28,6 +28,7 @@ from ml.mesh.reading import read_mesh
 from ml.pipelines.progress import Progress, silent
 from ml.render.raycast import RayScene
 from ml.render.shading import shade
+from ml.train.contents import used
 from ml.train.voxels import coarse_twin
 from ml.types import Camera, Mesh, ModelFile, View
 
@@ -54,6 +55,7 @@ _TURN = math.radians(
     9
 )  # a query's largest turn and tilt from its plain view: half a view's distance and more
 _ROLL = math.radians(4)
+_IN_USE = 2  # of a model, beside itself: filled and covered with things
 _NEAR, _FAR = 1.6, 6.0  # of the query's camera from the model's center, in bounding-sphere radii
 _FACES = 200_000  # of a model worth rendering here
 _STRETCH = 0.22  # standard deviation of the logarithm of a stretched model's proportions
@@ -198,7 +200,8 @@ def _render(spec: ModelSpec, seed: int) -> _Rendered:
     rng = np.random.default_rng(seed)
     try:
         mesh = mesh_of(spec)
-        return _pairs_of(spec.name, RayScene(mesh), RayScene(coarse_twin(mesh, rng)), rng)
+        seen = [RayScene(mesh), *(RayScene(used(mesh, rng)) for _ in range(_IN_USE))]
+        return _pairs_of(spec.name, seen, RayScene(coarse_twin(mesh, rng)), rng)
     except (ShapelensError, ValueError) as error:
         empty = np.empty(0, np.uint8)
         none = np.empty(0, np.float32)
@@ -217,8 +220,9 @@ def mesh_of(spec: ModelSpec) -> Mesh:
     return replace(mesh, vertices=mesh.vertices * spec.stretch)
 
 
-def _pairs_of(name: str, scene: RayScene, twin: RayScene, rng: np.random.Generator) -> _Rendered:
-    n = PAIRS_A_MODEL
+def _pairs_of(name: str, seen: Sequence[RayScene], twin: RayScene, rng: np.random.Generator) -> _Rendered:
+    """seen: the model as it is, then the same in use; queries show them in turn."""
+    n, scene = PAIRS_A_MODEL, seen[0]
     queries = np.zeros((n, SIDE, SIDE, PIXEL_BYTES), np.uint8)
     plain, coarse = np.empty((2, n, SIDE, SIDE), np.uint8)
     up = np.zeros((n, 3), np.float32)
@@ -228,7 +232,7 @@ def _pairs_of(name: str, scene: RayScene, twin: RayScene, rng: np.random.Generat
         view = View(float(azimuths[k]), math.radians(rng.uniform(-2, 34)))
         plain[k] = plain_view(scene, view)
         coarse[k] = plain_view(twin, view)
-        queries[k], up[k] = _query(scene, view, rng)
+        queries[k], up[k] = _query(seen[k % len(seen)], scene.points, view, rng)
     return _Rendered(name, queries, plain, coarse, azimuths, up)
 
 
@@ -241,24 +245,25 @@ def plain_view(scene: RayScene, view: View) -> npt.NDArray[np.uint8]:
 
 
 def _query(
-    scene: RayScene, near: View, rng: np.random.Generator
+    scene: RayScene, points: npt.NDArray[np.float64], near: View, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """`query_buffer` of a view close to `near`."""
     turn, tilt = rng.uniform(-_TURN, _TURN), rng.uniform(-_TURN, _TURN)
-    picture, up, _ = query_buffer(scene, View(near.azimuth + turn, near.elevation + tilt), rng)
+    picture, up, _ = query_buffer(scene, points, View(near.azimuth + turn, near.elevation + tilt), rng)
     return picture, up
 
 
 def query_buffer(
-    scene: RayScene, view: View, rng: np.random.Generator
+    scene: RayScene, points: npt.NDArray[np.float64], view: View, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], float]:
     """G-buffer (SIDE, SIDE, PIXEL_BYTES) of a view from a random distance, a little rolled, stretched as crops
-    are; the model's up in the camera's frame, and the box's height / width. Raises BadMesh."""
-    radius = float(np.linalg.norm(scene.points, axis=1).max())
+    are; the model's up in the camera's frame, and the box's height / width. points: (p, 3) what the box is about, for
+    a scene that shows more than the model. Raises BadMesh."""
+    radius = float(np.linalg.norm(points, axis=1).max())
     distance = radius * math.exp(rng.uniform(math.log(_NEAR), math.log(_FAR)))
     transform = _rolled(look_at(view.azimuth, view.elevation, distance), rng.uniform(-_ROLL, _ROLL))
     wide = Camera(1000.0, 1000.0, 0.0, 0.0, 1, 1, transform)
-    box = around(project(wide, scene.points))
+    box = around(project(wide, points))
     buffer = scene.cast(cropped(wide, expand(box), SIDE, SIDE))
     seen = mask_box(buffer.alpha)
     if seen is None:

@@ -176,7 +176,7 @@ def _objects(
         tell("objects", place, len(model))
         scene = RayScene(load_mesh(built.directories[at] / "mesh.npz"))
         view = View(float(azimuth[place]), float(elevation[place]))
-        buffers[place], up[place], aspect[place] = query_buffer(scene, view, rng)
+        buffers[place], up[place], aspect[place] = query_buffer(scene, scene.points, view, rng)
     none = np.zeros(len(model), np.int32)
     table = ViewTable(buffers, model.astype(np.int32), azimuth, elevation, up, aspect, none, none, ())
     return table, model

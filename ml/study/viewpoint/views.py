@@ -187,7 +187,7 @@ def _render(spec: ModelSpec, views: int, seed: int) -> _Rendered:
         rows = np.empty((views, 6))
         for k, azimuth in enumerate((np.arange(views) + rng.random(views)) * (2 * math.pi / views)):
             elevation = rng.uniform(_LOW, _HIGH)
-            buffers[k], up, aspect = query_buffer(scene, View(float(azimuth), elevation), rng)
+            buffers[k], up, aspect = query_buffer(scene, scene.points, View(float(azimuth), elevation), rng)
             rows[k] = (azimuth, elevation, aspect, *up)
         return _Rendered(buffers, rows, turns_of(mesh))
     except (ShapelensError, ValueError) as error:
