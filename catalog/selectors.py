@@ -207,7 +207,7 @@ def _queue_position(search: Search) -> int | None:
 
 
 def _box(row: SearchPhoto) -> list[float] | None:
-    return row.box or _sent_box(row.asked_box, row.photo)
+    return row.box or row.drawn_box
 
 
 def _box_source(row: SearchPhoto) -> str | None:
@@ -233,7 +233,7 @@ def _photo_fields(row: SearchPhoto) -> dict[str, Any]:
 
 def _asked_box(row: SearchPhoto) -> list[float] | None:
     """The shopper's own, in the stored photo's pixels and inside it, where another one was searched with."""
-    asked = _sent_box(row.asked_box, row.photo)
+    asked = row.drawn_box
     if not row.box or asked is None:
         return None
     asked = check_box(
@@ -241,14 +241,6 @@ def _asked_box(row: SearchPhoto) -> list[float] | None:
     )  # as it was when it was searched with
     apart = max(abs(a - b) for a, b in zip(asked, row.box, strict=True))
     return asked if apart >= _MOVED else None
-
-
-def _sent_box(box: list[float] | None, photo: Photo) -> list[float] | None:
-    """The shopper's box in the stored photo's pixels, before a worker has said so."""
-    if box is None or not photo.width or not photo.height:
-        return box
-    across, down = photo.width / photo.sent_width, photo.height / photo.sent_height
-    return [box[0] * across, box[1] * down, box[2] * across, box[3] * down]
 
 
 def _result_fields(result: SearchResult) -> dict[str, Any]:

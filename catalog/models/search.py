@@ -170,6 +170,15 @@ class SearchPhoto(models.Model):
     def __str__(self) -> str:
         return f"photo {self.position + 1} of search {self.search_id}"
 
+    @property
+    def drawn_box(self) -> list[float] | None:
+        """The shopper's box in the stored photo's pixels; as it was sent while that photo's size is not known."""
+        box, photo = self.asked_box, self.photo
+        if box is None or not photo.width or not photo.height:
+            return box
+        across, down = photo.width / photo.sent_width, photo.height / photo.sent_height
+        return [box[0] * across, box[1] * down, box[2] * across, box[3] * down]
+
 
 class SearchResult(models.Model):
     """A product found.

@@ -438,11 +438,10 @@ def _box_to_search(row: SearchPhoto) -> list[float] | None:
     assert photo.height is not None
     if row.asked == SearchPhoto.Asked.FIND:
         return None
-    if row.asked_box is None:
+    drawn = row.drawn_box
+    if drawn is None:
         return [0.0, 0.0, float(photo.width), float(photo.height)]
-    across, down = photo.width / photo.sent_width, photo.height / photo.sent_height
-    x0, y0, x1, y1 = row.asked_box
-    return photos.check_box([x0 * across, y0 * down, x1 * across, y1 * down], photo.width, photo.height)
+    return photos.check_box(drawn, photo.width, photo.height)
 
 
 def withdrawn_assets(generation: IndexGeneration) -> frozenset[int]:

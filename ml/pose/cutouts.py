@@ -13,11 +13,11 @@ from ml.geometry.cameras import cropped
 from ml.geometry.crops import uncrop
 from ml.pose.masks import Part, estimate_mask
 from ml.render.raycast import RayScene
+from ml.search.config import RECOGNIZED
 from ml.types import BoolArray, Box, Photo, Pose
 
 __all__ = ["cut_out"]
 
-RECOGNIZED = 12.0  # log-odds of a last look from which the model is the thing itself: a likeness is not
 AGREED = 0.7  # IoU that its silhouette must reach with what the photo alone shows
 FINE = 400  # pixels, longer side of the part that is cut: thin bars stay apart
 MODEL = 0.6  # of the word that counts, the silhouette's share: inside it and outside, away from its edge, it decides

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-__all__ = ["Confidence", "SearchConfig"]
+__all__ = ["RECOGNIZED", "Confidence", "SearchConfig"]
+
+RECOGNIZED = 12.0
+"""Log-odds of a last look from which a product is taken for the thing itself, not a likeness (ADR 19)."""
 
 Confidence = Literal["very likely", "likely", "similar shape", "weak"]
 
@@ -59,7 +62,7 @@ class SearchConfig:
     expansion_weight: float = 0.4
     found_boxes: int = 3
     found_weight: float = 5.0
-    recognized: float = 12.0
+    recognized: float = RECOGNIZED
     redrawn_margin: float = 0.04
     found_tau: float = 0.75
     second_view: float = 0.03

@@ -9,11 +9,12 @@ import pytest
 import trimesh
 
 from ml.geometry.boxes import mask_box
-from ml.pose.cutouts import AGREED, RECOGNIZED, cut_out
+from ml.pose.cutouts import AGREED, cut_out
 from ml.pose.masks import estimate_mask
 from ml.pose.placing import place
 from ml.render.raycast import RayScene
 from ml.render.shading import shade
+from ml.search.config import RECOGNIZED
 from ml.types import BoolArray, Box, Camera, Material, Mesh, Photo, Pose, View
 
 WIDTH, HEIGHT = 480, 360
