@@ -56,7 +56,7 @@ class SearchConfig:
     verified: int = 10
     verified_views: int = 3
     verify_weight: float = 0.03
-    shape_verify_weight: float = 0.01
+    shape_verify_weight: float = 0.02
     views_mean: int = 3
     expansion: int = 10
     expansion_weight: float = 0.4
