@@ -146,8 +146,9 @@ def test_bank_forgets_the_oldest() -> None:
 
 def test_training_learns_stops_and_goes_on_where_it_stopped(data: Data, tmp_path: Path) -> None:
     recipe = Recipe(
-        shape=SHAPE, steps=60, pairs=4, views_a_model=2, photos=4, bank=16, absent=3, warmup=5, seed=2
+        shape=SHAPE, steps=120, pairs=8, views_a_model=2, photos=4, bank=16, absent=3, warmup=5, seed=2
     )
+    data = replace(data, pairs=_bare(data.pairs))
     straight = Training(recipe, data, tmp_path)
     assert straight.run(minutes=5, save_every=99, tell=lambda _: None)
     early = np.mean([step.pairs for step in straight.history[:8]])
@@ -156,8 +157,8 @@ def test_training_learns_stops_and_goes_on_where_it_stopped(data: Data, tmp_path
 
     again = Training(recipe, data, tmp_path)
     assert again.resume()
-    assert again.step == 60
-    assert len(again.history) == 60
+    assert again.step == 120
+    assert len(again.history) == 120
     for name, value in again.averaged.state_dict().items():
         assert torch.equal(value, straight.averaged.state_dict()[name])
     with pytest.raises(ValueError, match="another recipe"):
@@ -315,3 +316,9 @@ def test_held_out_by_mesh_and_by_names_of_more_than_a_word() -> None:
     hashes, families = held_out(models)
     assert hashes == {"h1", "h2"}
     assert families == {"club armchair"}
+
+
+def _bare(pairs: PairSet) -> PairSet:
+    """Every third pair shows the model with nothing in or on it: what so small a network learns in so few steps."""
+    names = ("queries", "plain", "coarse", "model", "azimuth", "up")
+    return replace(pairs, **{name: getattr(pairs, name)[::3] for name in names})
