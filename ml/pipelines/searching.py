@@ -153,13 +153,13 @@ class Searcher:
         tell("matching")
         used = [index for index, info in enumerate(infos) if info.is_used]
         with timed(clock, "matching"):
+            for index in used:
+                found[index] = self._redrawn(found[index], terms, clock)
+            infos = [one.info for one in found]
             try:
                 ranked = self._ranked([found[index] for index in used], terms, clock)
             except NoViews:
                 return SearchAnswer(tuple(infos), (), terms.tau, False, True, clock)
-            if len(used) == 1:
-                found[used[0]], ranked = self._redrawn(found[used[0]], ranked, terms, clock)
-                infos = [one.info for one in found]
             matches = self._matches(ranked.ranking.first(top), ranked.searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
@@ -256,26 +256,37 @@ class Searcher:
         known = found[0].ranked if len(found) == 1 else None
         return known or self._match([one.asked for one in found], terms, clock)
 
-    def _redrawn(self, found: _Found, ranked: Ranked, terms: Terms, clock: Clock) -> tuple[_Found, Ranked]:
+    def _redrawn(self, found: _Found, terms: Terms, clock: Clock) -> _Found:
         """By another box about the same thing, where nothing is recognized in the shopper's and more in that: a box
-        drawn by hand is a little off, and a finger's more than a little. Who asks for the whole photo gets that."""
-        query, margin = found.asked.query, self.config.redrawn_margin
+        drawn by hand is a little off, and a finger's more than a little. Who asks for the whole photo gets that.
+        Of several photos each is looked at alone."""
+        query, config = found.asked.query, self.config
         is_drawn = found.info.box_source == "shopper" and found.info.box != query.photo.full_box
-        if not is_drawn or self._is_recognized(ranked):
-            return found, ranked
+        if not is_drawn or terms.model_directory is None or config.recognized <= 0:
+            return found
+        try:
+            ranked = self._match([found.asked], terms, clock)
+        except NoViews:
+            return found
+        found = replace(found, ranked=ranked)
+        if self._is_recognized(ranked):
+            return found
         with timed(clock, "redraw"):
             for box in redrawn(query.photo, found.info.box, self.detect):
                 asked, other = self._tried(query, box, terms)
-                if other is not None and other.ranking.scores[0] > ranked.ranking.scores[0] + margin:
-                    found, ranked = _Found(replace(found.info, box=box), asked), other
+                if (
+                    other is not None
+                    and other.ranking.scores[0] > ranked.ranking.scores[0] + config.redrawn_margin
+                ):
+                    found, ranked = _Found(replace(found.info, box=box), asked, other), other
                 if self._is_recognized(ranked):
                     break
-        return found, ranked
+        return found
 
     def _is_recognized(self, ranked: Ranked) -> bool:
-        """The first product, or nobody had a last look, or none is asked for."""
-        odds, least = float(ranked.ranking.odds[0]), self.config.recognized
-        return math.isnan(odds) or odds >= least or least <= 0
+        """The first product, or nobody had a last look."""
+        odds = float(ranked.ranking.odds[0])
+        return math.isnan(odds) or odds >= self.config.recognized
 
     def _evidence(self, rule: NoMatchRule, searched: Searched, vector: FloatArray) -> float:
         scored, level = searched.scored, None

@@ -518,6 +518,21 @@ def test_a_box_in_which_nothing_is_recognized_is_drawn_anew(generation, entries,
     assert answer.queries[0].box == near
 
 
+def test_of_several_photos_each_box_is_drawn_anew_by_itself(generation, entries, onboarded, monkeypatch):
+    photo, box = photo_of(onboarded["chair"], 4)
+    given = Box(box.x0 - 6, box.y0 - 5, box.x1 + 7, box.y1 + 4)
+    monkeypatch.setattr(redrawing, "tightened", lambda _, boxes: [box for _ in boxes])
+    verify = _KnowsTheBox({box: 20.0})
+    search = _drawing(generation, entries, onboarded, verify, [])
+
+    answer = search(PhotoQuery(photo, given), PhotoQuery(photo, photo.full_box), PhotoQuery(photo, box))
+
+    assert [info.box for info in answer.queries] == [box, photo.full_box, box]
+    assert verify.boxes[:3] == [given, box, box], "each alone, and the whole photo not at all"
+    exact = search(PhotoQuery(photo, box), PhotoQuery(photo, photo.full_box), PhotoQuery(photo, box))
+    assert [match.total for match in answer.matches] == [match.total for match in exact.matches]
+
+
 def test_a_box_in_which_something_is_recognized_or_that_is_as_good_stays(
     generation, entries, onboarded, monkeypatch
 ):
@@ -540,10 +555,6 @@ def test_a_box_in_which_something_is_recognized_or_that_is_as_good_stays(
     whole = _drawing(generation, entries, onboarded, verify, [box])(PhotoQuery(photo, photo.full_box))
     assert whole.queries[0].box == photo.full_box
     assert verify.boxes == [photo.full_box]
-    # several photos make up for one another's edges
-    verify = _KnowsTheBox({box: 20.0})
-    both = _drawing(generation, entries, onboarded, verify, [])(query, query)
-    assert [info.box for info in both.queries] == [given, given]
     # a found box has its edges drawn already
     verify = _KnowsTheBox({box: 20.0})
     assert (
