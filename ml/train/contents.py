@@ -54,22 +54,22 @@ class _Place:
         return self.z1 - self.z0
 
 
-def used(mesh: Mesh, rng: np.random.Generator, *, is_inside: bool = False) -> Mesh:
-    """The normalized model with things in, on and under it, of other materials than its own.
+def used(scene: RayScene, rng: np.random.Generator, *, is_inside: bool = False) -> Mesh:
+    """The scene's normalized model with things in, on and under it, of other materials than its own.
 
     is_inside: only where something of the model is above, so that nothing is higher than the model. What has no level
     surface comes back as it was.
     """
-    scene = RayScene(mesh)
+    mesh = scene.mesh
     shades = _shades(rng)
     filled = rng.beta(1.2, 0.8)  # of the shelves
     crowded = rng.random()
     shapes: list[tuple[Shape, int]] = []
-    for place in _places(scene, mesh):
+    for place in _places(scene):
         if place.is_floor:
             if rng.random() < 0.25 and not is_inside:
                 shapes += _scattered(place, mesh, rng, 1 + int(rng.integers(2)))
-        elif place.free is not _OPEN and place.free < 0.75 * mesh.extents[1]:
+        elif place.free < 0.75 * mesh.extents[1]:
             if rng.random() < filled and rng.random() > _EMPTY:
                 shapes += _row(place, rng) if rng.random() < 0.75 else _scattered(place, mesh, rng, 3)
         elif not is_inside and rng.random() < 0.15 + 0.6 * crowded:
@@ -80,8 +80,8 @@ def used(mesh: Mesh, rng: np.random.Generator, *, is_inside: bool = False) -> Me
 # ---- where ----------------------------------------------------------------------------------
 
 
-def _places(scene: RayScene, mesh: Mesh) -> list[_Place]:
-    low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
+def _places(scene: RayScene) -> list[_Place]:
+    low, high = scene.mesh.vertices.min(axis=0), scene.mesh.vertices.max(axis=0)
     size = high - low
     step = max(size[0], size[2]) / _COLUMNS
     if not step > 0 or not size[1] > 0:

@@ -204,7 +204,7 @@ def _pool(specs: Sequence[ModelSpec], rng: np.random.Generator) -> list[_Model]:
             mesh = mesh_of(specs[at])
             if len(mesh.faces) <= _FACES and 0.08 < mesh.extents.max() < 3.5:
                 scene = RayScene(mesh)
-                shown = RayScene(used(mesh, rng, is_inside=True)) if rng.random() < _IN_USE else scene
+                shown = RayScene(used(scene, rng, is_inside=True)) if rng.random() < _IN_USE else scene
                 pool.append(_Model(int(at), mesh, scene, shown))
         except (ShapelensError, ValueError):
             continue

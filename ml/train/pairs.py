@@ -200,7 +200,8 @@ def _render(spec: ModelSpec, seed: int) -> _Rendered:
     rng = np.random.default_rng(seed)
     try:
         mesh = mesh_of(spec)
-        seen = [RayScene(mesh), *(RayScene(used(mesh, rng)) for _ in range(_IN_USE))]
+        scene = RayScene(mesh)
+        seen = [scene, *(RayScene(used(scene, rng)) for _ in range(_IN_USE))]
         return _pairs_of(spec.name, seen, RayScene(coarse_twin(mesh, rng)), rng)
     except (ShapelensError, ValueError) as error:
         empty = np.empty(0, np.uint8)

@@ -30,7 +30,7 @@ def _things(mesh: Mesh, seen: Mesh) -> np.ndarray:
 
 def test_the_model_itself_is_unchanged_and_things_have_materials_of_their_own() -> None:
     mesh = _shelves()
-    seen = used(mesh, np.random.default_rng(1))
+    seen = used(RayScene(mesh), np.random.default_rng(1))
     faces = len(mesh.faces)
     assert len(seen.faces) > faces
     assert np.array_equal(seen.vertices[: len(mesh.vertices)], mesh.vertices)
@@ -52,7 +52,7 @@ def test_books_hide_the_back_of_shelves() -> None:
     reached = bare.distances(origins, toward) > 1.1
     hidden = []
     for seed in _SEEDS:
-        scene = RayScene(used(mesh, np.random.default_rng(seed)))
+        scene = RayScene(used(RayScene(mesh), np.random.default_rng(seed)))
         far = scene.distances(origins, toward)
         hidden.append(float((far[reached] < 1.1).mean()))
     assert max(hidden) > 0.4
@@ -62,7 +62,7 @@ def test_books_hide_the_back_of_shelves() -> None:
 def test_inside_nothing_is_higher_or_wider_than_the_model() -> None:
     for mesh in (_shelves(), random_mesh("bookcase", np.random.default_rng(2))):
         for seed in _SEEDS:
-            things = _things(mesh, used(mesh, np.random.default_rng(seed), is_inside=True))
+            things = _things(mesh, used(RayScene(mesh), np.random.default_rng(seed), is_inside=True))
             if len(things):
                 assert (things.min(axis=0) >= mesh.vertices.min(axis=0) - 0.03).all()
                 assert (things.max(axis=0) <= mesh.vertices.max(axis=0) + 0.03).all()
@@ -76,7 +76,7 @@ def test_things_stand_on_a_table_and_under_it() -> None:
     top, foot = mesh.vertices[:, 1].max(), mesh.vertices[:, 1].min()
     lowest = []
     for seed in range(24):
-        things = _things(mesh, used(mesh, np.random.default_rng(seed)))
+        things = _things(mesh, used(RayScene(mesh), np.random.default_rng(seed)))
         if len(things):
             lowest.append(float(things[:, 1].min()))
             assert things[:, 1].min() >= foot - 0.01
@@ -104,7 +104,7 @@ def test_things_stand_on_a_table_and_under_it() -> None:
 )
 def test_what_has_no_level_place_comes_back_without_a_fault(mesh: Mesh) -> None:
     for seed in _SEEDS:
-        seen = used(mesh, np.random.default_rng(seed))
+        seen = used(RayScene(mesh), np.random.default_rng(seed))
         assert np.isfinite(seen.vertices).all()
 
 
@@ -113,7 +113,7 @@ def test_texture_coordinates_go_on_with_the_faces() -> None:
     made = Assembly()
     made.add(textured, box(1.2, 0.04, 0.8))
     mesh = made.mesh()
-    seen = used(mesh, np.random.default_rng(3))
+    seen = used(RayScene(mesh), np.random.default_rng(3))
     assert mesh.uv is not None
     assert seen.uv is not None
     assert len(seen.uv) == len(seen.faces)
