@@ -9,14 +9,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["ResidualBlock", "ViewNet", "ViewNetShape", "ViewNets", "ViewNetsShape", "Whitening"]
+from ml.embed.efficient import lite_stages
+
+__all__ = ["LITE", "ResidualBlock", "ViewNet", "ViewNetShape", "ViewNets", "ViewNetsShape", "Whitening"]
 
 
 @dataclass(frozen=True, slots=True)
 class ViewNetShape:
-    """side of the crop in pixels; widths of the stages, each at half the one before's resolution, the first
-    at half the crop's; blocks a stage; channels of a cell and dim of the vector as they are trained."""
+    """side of the crop in pixels; widths of the stages and blocks of each; channels of a cell and dim of the vector as they are
+    trained. trunk: "residual", ours from the first layer on, whose stages are at a half, a quarter, an eighth and a
+    sixteenth of the side, or "efficientnet_lite0" (`LITE`): a quarter, an eighth, and a sixteenth twice."""
 
+    trunk: str = "residual"
     side: int = 96
     widths: tuple[int, ...] = (16, 32, 64, 128)
     blocks: tuple[int, ...] = (0, 1, 2, 2)
@@ -27,6 +31,26 @@ class ViewNetShape:
     def rows(self) -> int:
         """Cells a row and column."""
         return self.side >> len(self.widths)
+
+    @property
+    def quarter(self) -> tuple[int, int]:
+        """Layers of the trunk down to a quarter of the side, and the channels there."""
+        is_lite = self.trunk == LITE.trunk
+        return (_LITE_STEM + self.blocks[0], self.widths[0]) if is_lite else self._down(2)
+
+    @property
+    def eighth(self) -> tuple[int, int]:
+        """The same down to an eighth."""
+        is_lite = self.trunk == LITE.trunk
+        return (_LITE_STEM + sum(self.blocks[:2]), self.widths[1]) if is_lite else self._down(3)
+
+    def _down(self, stages: int) -> tuple[int, int]:
+        return _STEM + sum(self.blocks[:stages]), self.widths[stages - 1]
+
+
+_STEM, _LITE_STEM = 4, 2  # layers of a trunk before its first stage
+LITE = ViewNetShape("efficientnet_lite0", widths=(24, 40, 80, 112), blocks=(2, 2, 3, 3))
+"""Of a network that goes on from EfficientNet-Lite0's first stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +75,9 @@ class ViewNet(nn.Module):
     def __init__(self, shape: ViewNetShape | None = None) -> None:
         super().__init__()
         self.shape = shape = shape or ViewNetShape()
-        stages: list[nn.Module] = [
-            nn.PixelUnshuffle(2),  # 2 x 2 pixels become channels: nothing of the crop is averaged away
-            nn.Conv2d(4, shape.widths[0], 3, padding=1, bias=False),
-            nn.BatchNorm2d(shape.widths[0]),
-            nn.ReLU(inplace=True),
-        ]
-        before = shape.widths[0]
-        for place, (width, blocks) in enumerate(zip(shape.widths, shape.blocks, strict=True)):
-            for number in range(blocks):
-                stride = 2 if place and not number else 1
-                stages.append(ResidualBlock(before, width, stride))
-                before = width
+        stages = lite_stages() if shape.trunk == LITE.trunk else _residual_stages(shape)
         self.trunk = nn.Sequential(*stages)
+        before = shape.widths[-1]
         self.to_cells = nn.Conv2d(before, shape.cell, 1)
         self.to_vector = nn.Linear(shape.cell * shape.rows**2, shape.dim, bias=False)
 
@@ -97,7 +111,7 @@ class ViewNets(nn.Module):
         super().__init__()
         self.shape = shape = shape or ViewNetsShape(len(members))
         self.members = nn.ModuleList(members)
-        dim, channels = members[0].shape.dim, members[0].shape.widths[-2]
+        dim, channels = members[0].shape.dim, max(member.shape.widths[-2] for member in members)
         self.vector = Whitening(shape.members, dim, shape.each_vector, shape.compact)
         self.cells = Whitening(shape.members, channels, shape.each_cell, shape.cell)
 
@@ -115,9 +129,12 @@ class ViewNets(nn.Module):
         return self.vector(vectors), self.cells(cells.movedim(2, -1)).movedim(-1, 1)
 
     def seen(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The members' vectors (members, n, dim) and cells (members, n, channels, rows, rows) (`ViewNet.seen`)."""
+        """The members' vectors (members, n, dim) and cells (members, n, channels, rows, rows) (`ViewNet.seen`); of a
+        member with fewer channels than another the last ones are 0."""
         vectors, cells = zip(*(net.seen(crops) for net in self.nets), strict=True)
-        return torch.stack(vectors), torch.stack(cells)
+        channels = max(part.shape[1] for part in cells)
+        same = [functional.pad(part, (0, 0, 0, 0, 0, channels - part.shape[1])) for part in cells]
+        return torch.stack(vectors), torch.stack(same)
 
 
 class Whitening(nn.Module):
@@ -150,6 +167,22 @@ class Whitening(nn.Module):
             for part, center, turn in zip(rows, self.centers, self.turns, strict=True)
         ]
         return torch.cat(whitened, dim=-1)
+
+
+def _residual_stages(shape: ViewNetShape) -> list[nn.Module]:
+    stages: list[nn.Module] = [
+        nn.PixelUnshuffle(2),  # 2 x 2 pixels become channels: nothing of the crop is averaged away
+        nn.Conv2d(4, shape.widths[0], 3, padding=1, bias=False),
+        nn.BatchNorm2d(shape.widths[0]),
+        nn.ReLU(inplace=True),
+    ]
+    before = shape.widths[0]
+    for place, (width, blocks) in enumerate(zip(shape.widths, shape.blocks, strict=True)):
+        for number in range(blocks):
+            stride = 2 if place and not number else 1
+            stages.append(ResidualBlock(before, width, stride))
+            before = width
+    return stages
 
 
 class ResidualBlock(nn.Module):

@@ -18,7 +18,7 @@ from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop, FloatArray
 from ml.weights import load_weights
 
-__all__ = ["ViewNetEmbedder", "load_viewnet", "load_viewnet_open", "networks_of"]
+__all__ = ["ViewNetEmbedder", "load_viewnet", "load_viewnet_open", "networks_of", "shape_of"]
 
 BATCH = 64  # crops at a time: bounds the memory to about 60 MB
 _VERSION = "viewnet 2: gray, crop with margin 1/16 stretched to the square, [0, 1]"
@@ -105,13 +105,17 @@ def _load(name: str) -> ViewNetEmbedder:
 
 def networks_of(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> ViewNets:
     """The networks of a weights' file; the vectors of other things it has beside them are left out."""
-    values = facts["shape"]
-    shape = ViewNetShape(**{**values, "widths": tuple(values["widths"]), "blocks": tuple(values["blocks"])})
     joined = ViewNetsShape(**facts["joined"])
-    networks = ViewNets([ViewNet(shape) for _ in range(joined.members)], joined)
+    shapes = facts["shapes"] if "shapes" in facts else [facts["shape"]] * joined.members  # all alike
+    networks = ViewNets([ViewNet(shape_of(values)) for values in shapes], joined)
     others = {"absent", "patches"}
     networks.load_state_dict({name: tensor for name, tensor in tensors.items() if name not in others})
     return networks
+
+
+def shape_of(values: Mapping[str, Any]) -> ViewNetShape:
+    """A shape as a weights' file states it."""
+    return ViewNetShape(**{**values, "widths": tuple(values["widths"]), "blocks": tuple(values["blocks"])})
 
 
 def _digest(weights: str) -> str:

@@ -62,8 +62,10 @@ def members_of(files: Sequence[str]) -> tuple[list[ViewNet], dict[str, Any]]:
         taken = slice(int(number), int(number) + 1) if number else slice(None)
         nets += found[taken]
         trainings += facts["trainings"][taken]
-    if len({net.shape for net in nets}) > 1:
-        raise BadSource("the networks have different shapes; join those trained with the same one")
+    if len({(net.shape.side, net.shape.rows, net.shape.dim) for net in nets}) > 1:
+        raise BadSource(
+            "the networks' crops, cells or vectors have different sizes; join those of the same ones"
+        )
     return nets, {"trainings": trainings}
 
 
@@ -78,5 +80,5 @@ def write_joined(
     all that a search needs. facts: {"trainings": one a member}."""
     joined = ViewNets(members)
     whiten(joined, plain)
-    shapes = {"shape": asdict(members[0].shape), "joined": asdict(joined.shape)}
+    shapes = {"shapes": [asdict(member.shape) for member in members], "joined": asdict(joined.shape)}
     save_weights(path, joined.state_dict() | seen_elsewhere(joined, photos), shapes | facts)

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml.embed.devices import computes_in_bfloat16
-from ml.embed.networks import ViewNet, ViewNetShape
+from ml.embed.fusing import fused
+from ml.embed.networks import LITE, ViewNet, ViewNetShape
 from ml.train.checkpoints import Stateful, read_checkpoint, write_checkpoint
 from ml.train.losses import Bank, Temperature, alike, best_positives, info_nce
 from ml.train.pairs import PairSet
@@ -50,6 +51,8 @@ class Recipe:
     absent: int = 0  # patches of nothing in a step: no render may be near them
     bank: int = 2048  # gallery vectors of earlier steps among the wrong ones
     rate: float = 2e-3
+    trunk_rate: float = 1.0  # of that for the trunk: less where it knows much already
+    frozen: int = 0  # of the trunk's first layers, which stay as they were
     warmup: int = 300
     decay: float = 0.02
     average: float = 0.998  # of the exponential moving average that is shipped
@@ -126,8 +129,9 @@ class Training:
         )
         self.is_halved = computes_in_bfloat16() if is_halved is None else is_halved
         self._net = net
+        self._frozen: nn.Module | None = None
         self.averaged = copy.deepcopy(net).eval()
-        self.optimizer = torch.optim.AdamW(_groups(self.parts, recipe.decay), lr=recipe.rate)
+        self.optimizer = torch.optim.AdamW(_groups(self.parts, net.trunk, recipe), lr=recipe.rate)
         self._banks = {name: Bank(recipe.bank, recipe.shape.dim) for name in ("plain", "coarse")}
         self._fits = _fits(data)
         self._by_model = np.split(
@@ -185,7 +189,7 @@ class Training:
         warm = min(1.0, (self.step + 1) / recipe.warmup)
         rate = recipe.rate * warm * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * self.progress)))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         return rate
 
     def _average(self) -> None:
@@ -238,10 +242,24 @@ class Training:
 
     def _described(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `ViewNet.trained` makes of the pictures; vectors and what they are compared by stay float32."""
+        scaled, layers = (pictures - 0.5) * 4, self._net.trunk[self.recipe.frozen :]
+        is_depthwise = self._net.shape.trunk == LITE.trunk  # whose gradients take longer in bfloat16
         with torch.autocast("cpu", torch.bfloat16, enabled=self.is_halved):
-            trunk = self._net.trunk((pictures - 0.5) * 4)
-        described: tuple[Tensor, Tensor, Tensor] = self._net.described(trunk.float())
+            if self.recipe.frozen:
+                with torch.no_grad():
+                    scaled = self._unlearning(scaled)
+            if not is_depthwise:
+                scaled = layers(scaled)
+        trunk = layers(scaled.float()) if is_depthwise else scaled.float()
+        described: tuple[Tensor, Tensor, Tensor] = self._net.described(trunk)
         return described
+
+    def _unlearning(self, scaled: Tensor) -> Tensor:
+        """Through the frozen layers, as fast as they can be computed."""
+        if self._frozen is None:
+            self._frozen = fused(copy.deepcopy(self._net.trunk[: self.recipe.frozen]).eval())
+        found: Tensor = self._frozen(scaled)
+        return found
 
     @property
     def _n_seen(self) -> int:
@@ -365,11 +383,17 @@ def averaged_into(average: nn.Module, network: nn.Module, keep: float) -> None:
             value.copy_(now[name])
 
 
-def _groups(parts: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weights decay; norms, offsets and temperatures don't."""
-    matrices = [p for p in parts.parameters() if p.ndim > 1]
-    others = [p for p in parts.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+def _groups(parts: nn.Module, trunk: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Weights decay; norms, offsets and temperatures don't. share: of the rate."""
+    slow = set(trunk.parameters())
+    groups: list[dict[str, Any]] = []
+    for share, among in ((recipe.trunk_rate, slow), (1.0, set(parts.parameters()) - slow)):
+        chosen = [p for p in parts.parameters() if p in among]  # a set has no order
+        groups += [
+            {"params": [p for p in chosen if p.ndim > 1], "weight_decay": recipe.decay, "share": share},
+            {"params": [p for p in chosen if p.ndim <= 1], "weight_decay": 0.0, "share": share},
+        ]
+    return groups
 
 
 def _fits(data: Data) -> Tensor:

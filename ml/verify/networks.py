@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -13,7 +13,6 @@ from ml.embed.networks import ResidualBlock, ViewNet, ViewNetShape
 
 __all__ = ["Seen", "Verifier", "VerifierShape"]
 
-_STEM = 4  # layers of a ViewNet's trunk before its stages
 _QUARTERS = 2  # the last map is averaged down to 2 x 2: what is wrong at the top is not made good at the foot
 
 Seen = tuple[torch.Tensor, torch.Tensor]
@@ -22,12 +21,11 @@ Seen = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class VerifierShape:
-    """members: ViewNets whose first three stages see each picture by itself; fine, coarse: channels that are kept of
-    their second and third stage; down: of both pictures' second stage on the way to half the resolution; widths of the
+    """eyes: of the ViewNets whose first layers see each picture by itself; fine, coarse: channels that are kept of their
+    maps at a quarter and an eighth of the side; down: of both pictures' finer map on the way to half the resolution; widths of the
     stages that see both, at an eighth and a sixteenth of the side; hidden values before the answer."""
 
-    eye: ViewNetShape = field(default_factory=ViewNetShape)
-    members: int = 2
+    eyes: tuple[ViewNetShape, ...] = (ViewNetShape(), ViewNetShape())
     fine: int = 48
     coarse: int = 64
     down: int = 48
@@ -46,14 +44,13 @@ class Verifier(nn.Module):
     def __init__(self, shape: VerifierShape | None = None) -> None:
         super().__init__()
         self.shape = shape = shape or VerifierShape()
-        eye = shape.eye
-        second = _STEM + sum(eye.blocks[:2])
-        third = second + eye.blocks[2]
-        trunks = [ViewNet(eye).trunk for _ in range(shape.members)]
-        self.near = nn.ModuleList(trunk[:second] for trunk in trunks)
-        self.far = nn.ModuleList(trunk[second:third] for trunk in trunks)
-        self.thin_fine = _thinned(shape.members * eye.widths[1], shape.fine)
-        self.thin_coarse = _thinned(shape.members * eye.widths[2], shape.coarse)
+        trunks = [ViewNet(eye).trunk for eye in shape.eyes]
+        quarters, eighths = zip(*((eye.quarter, eye.eighth) for eye in shape.eyes), strict=True)
+        ends = [(near, far) for (near, _), (far, _) in zip(quarters, eighths, strict=True)]
+        self.near = nn.ModuleList(trunk[:end] for trunk, (end, _) in zip(trunks, ends, strict=True))
+        self.far = nn.ModuleList(trunk[near:far] for trunk, (near, far) in zip(trunks, ends, strict=True))
+        self.thin_fine = _thinned(sum(channels for _, channels in quarters), shape.fine)
+        self.thin_coarse = _thinned(sum(channels for _, channels in eighths), shape.coarse)
         first, second_width = shape.widths
         self.down = nn.Sequential(
             *_thinned(3 * shape.fine, shape.down),
@@ -74,7 +71,7 @@ class Verifier(nn.Module):
         )
 
     def take_eyes(self, nets: Sequence[ViewNet]) -> None:
-        """See with these networks' first stages; they are not trained any further."""
+        """See with these networks' first layers; they are not trained any further."""
         for near, far, net in zip(self.near, self.far, nets, strict=True):
             assert isinstance(near, nn.Sequential)
             assert isinstance(far, nn.Sequential)
@@ -84,7 +81,7 @@ class Verifier(nn.Module):
             part.requires_grad_(False)
 
     def maps(self, pictures: torch.Tensor) -> Seen:
-        """(n, 1, side, side) gray in [0, 1] -> the members' second and third stages, channels side by side."""
+        """(n, 1, side, side) gray in [0, 1] -> the eyes' maps, channels side by side."""
         scaled = (pictures - 0.5) * 4
         near = [part(scaled) for part in self.near]
         far = [part(found) for part, found in zip(self.far, near, strict=True)]

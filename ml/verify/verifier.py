@@ -12,7 +12,7 @@ import torch
 
 from ml.embed.devices import computes_in_bfloat16, device
 from ml.embed.fusing import fused
-from ml.embed.networks import ViewNetShape
+from ml.embed.viewnet import shape_of
 from ml.geometry.crops import LUMA
 from ml.types import Crop, FloatArray
 from ml.verify.networks import Verifier, VerifierShape
@@ -27,7 +27,7 @@ class ViewVerifier:
     """Log-odds that views show what a crop shows, from the same viewpoint; alike in photos and renders by training."""
 
     def __init__(self, network: Verifier) -> None:
-        self.side = network.shape.eye.side
+        self.side = network.shape.eyes[0].side
         self._network = fused(network.eval()).to(device())
         self._is_halved = device().type == "cpu" and computes_in_bfloat16()
 
@@ -62,12 +62,8 @@ def load_verifier() -> ViewVerifier:
 def network_of(tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> Verifier:
     """The network of a weights' file."""
     values = dict(facts["shape"])
-    eye = {
-        **values["eye"],
-        "widths": tuple(values["eye"]["widths"]),
-        "blocks": tuple(values["eye"]["blocks"]),
-    }
-    shape = VerifierShape(**{**values, "eye": ViewNetShape(**eye), "widths": tuple(values["widths"])})
+    eyes = tuple(shape_of(eye) for eye in values["eyes"])
+    shape = VerifierShape(**{**values, "eyes": eyes, "widths": tuple(values["widths"])})
     network = Verifier(shape)
     network.load_state_dict(tensors)
     return network

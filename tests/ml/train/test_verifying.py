@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from ml.embed.networks import LITE, ViewNet
 from ml.embed.viewnet import networks_of
 from ml.train.cli import main
 from ml.train.pairs import PairSet, open_pairs, parametric_specs, render_pairs
 from ml.train.sightings import Sightings
 from ml.train.verifying import Candidates, VerifierRecipe, VerifierTraining
+from ml.verify.networks import VerifierShape
 from ml.verify.verifier import network_of
 from ml.weights import load_weights, read_weights
 
@@ -87,7 +90,7 @@ def test_it_learns_and_can_be_taken_up_again(pairs: PairSet, networks, tmp_path:
     backgrounds = torch.randint(0, 255, (8, 112, 112), dtype=torch.uint8)
 
     def training() -> VerifierTraining:
-        return VerifierTraining(RECIPE, pairs, rooms, backgrounds, networks, tmp_path)
+        return VerifierTraining(RECIPE, pairs, rooms, backgrounds, networks, networks.nets, tmp_path)
 
     losses: list[float] = []
     first = training()
@@ -99,6 +102,29 @@ def test_it_learns_and_can_be_taken_up_again(pairs: PairSet, networks, tmp_path:
     assert again.resume()
     assert again.step == RECIPE.steps
     assert again.progress >= 1
+
+
+def test_another_eye_counts_nothing_until_it_is_trained(pairs: PairSet, networks, tmp_path: Path) -> None:
+    earlier = network_of(*load_weights("verifier")[:2]).eval()
+    eyes = [*networks.nets, ViewNet(LITE)]
+    recipe = replace(RECIPE, shape=VerifierShape(tuple(eye.shape for eye in eyes)))
+    backgrounds = torch.randint(0, 255, (8, 112, 112), dtype=torch.uint8)
+    rows = np.arange(0, len(pairs.model), 30)
+    pictures = np.stack([cv2.resize(pairs.plain[row], (136, 136)) for row in rows])
+    rooms = Sightings(pictures, pairs.plain[rows], pairs.coarse[rows], pairs.specs[pairs.model[rows]])
+    training = VerifierTraining(recipe, pairs, rooms, backgrounds, networks, eyes, tmp_path)
+    training.start_from(earlier)
+    views = torch.from_numpy(np.array(pairs.plain[:6])).float()[:, None] / 255
+    photos = views.roll(1, 0)
+    now = training.averaged.eval()
+    with torch.inference_mode():
+        before = earlier.compared(earlier.seen(photos), earlier.seen(views))
+        since = now.compared(now.seen(photos), now.seen(views))
+    np.testing.assert_allclose(since, before, atol=1e-3)
+    assert training.run(10, lambda step, loss, found: None)
+    with torch.inference_mode():
+        assert float((now.compared(now.seen(photos), now.seen(views)) - before).abs().max()) > 0.01
+    assert bool(now.thin_fine[0].weight[:, -24:].any())
 
 
 def test_the_command_writes_what_a_search_reads(folder: Path, tmp_path: Path, monkeypatch) -> None:

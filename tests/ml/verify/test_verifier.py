@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ml.embed.networks import ViewNetShape
 from ml.geometry.boxes import Box
 from ml.geometry.crops import crop_photo
 from ml.mesh.parametric.families import random_mesh
@@ -72,7 +73,7 @@ def test_more_views_than_a_batch_say_the_same_as_each_alone(chairs) -> None:
 
 
 def test_a_network_goes_to_disk_and_back() -> None:
-    small = VerifierShape(members=1, fine=8, coarse=8, down=8, widths=(8, 12), hidden=4)
+    small = VerifierShape((ViewNetShape(),), fine=8, coarse=8, down=8, widths=(8, 12), hidden=4)
     made = Verifier(small).eval()
     back = network_of(made.state_dict(), facts_of(made)).eval()
     pictures = torch.rand(2, 1, 96, 96)
