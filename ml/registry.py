@@ -28,6 +28,7 @@ _TABLE: dict[str, dict[str, str]] = {
         "resnet50": _BACKBONE,
         "vgg16": _BACKBONE,
         "viewnet": "ml.embed.viewnet:load_viewnet",
+        "viewnet_lite": "ml.embed.viewnet:load_viewnet_lite",
         "viewnet_open": "ml.embed.viewnet:load_viewnet_open",
         "vit_b_16": _BACKBONE,
     },

@@ -18,7 +18,14 @@ from ml.protocols import EmbedderInfo, Features
 from ml.types import Crop, FloatArray
 from ml.weights import load_weights
 
-__all__ = ["ViewNetEmbedder", "load_viewnet", "load_viewnet_open", "networks_of", "shape_of"]
+__all__ = [
+    "ViewNetEmbedder",
+    "load_viewnet",
+    "load_viewnet_lite",
+    "load_viewnet_open",
+    "networks_of",
+    "shape_of",
+]
 
 BATCH = 64  # crops at a time: bounds the memory to about 60 MB
 _VERSION = "viewnet 2: gray, crop with margin 1/16 stretched to the square, [0, 1]"
@@ -88,6 +95,11 @@ class _OnColors(nn.Module):
 def load_viewnet() -> ViewNetEmbedder:
     """The shipped network. Raises WeightsMissing."""
     return _load("viewnet")
+
+
+def load_viewnet_lite() -> ViewNetEmbedder:
+    """The one that goes on from ImageNet's weights. Raises WeightsMissing."""
+    return _load("viewnet_lite")
 
 
 def load_viewnet_open() -> ViewNetEmbedder:

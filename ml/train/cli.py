@@ -62,12 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             stages[0].resume()
             is_done = _run(stages[0], options.minutes, "first stage")
         if not stages or (is_done and data.furniture is not None):
+            beginning = stages[0].averaged if stages else _beginning(options)
             recipe = _second_recipe(options) if stages else _onward_recipe(options)
-            if options.start_from == _IMAGENET:
-                recipe = _pretrained_recipe(recipe)
+            if beginning.shape.trunk == LITE.trunk:
+                recipe = _pretrained_recipe(recipe, is_new=options.start_from == _IMAGENET)
             second = Training(recipe, data, _folder(options, "second"))
             if not second.resume():
-                second.start_from(stages[0].averaged if stages else _beginning(options))
+                second.start_from(beginning)
             stages.append(second)
             is_done = _run(second, options.minutes, "second stage")
     except (ShapelensError, ValueError, FileNotFoundError) as error:
@@ -207,9 +208,11 @@ def _onward_recipe(options: argparse.Namespace) -> Recipe:
     )
 
 
-def _pretrained_recipe(onward: Recipe) -> Recipe:
-    """For a trunk that knows photographs and has yet to learn that renders show the same."""
-    return replace(onward, shape=LITE, rate=2e-3, trunk_rate=0.25, frozen=_FROZEN, photo_period=1, photos=24)
+def _pretrained_recipe(onward: Recipe, *, is_new: bool) -> Recipe:
+    """For a trunk that knows photographs and has yet to learn that renders show the same. is_new: the layers after it
+    know nothing."""
+    rate = 2e-3 if is_new else onward.rate
+    return replace(onward, shape=LITE, rate=rate, trunk_rate=0.25, frozen=_FROZEN, photo_period=1, photos=24)
 
 
 def _render(options: argparse.Namespace) -> None:

@@ -349,11 +349,12 @@ class Training:
                 for name, value in made.state_dict().items()
             }
         )
+        made.train()
+        made.trunk[: self.recipe.frozen].eval()
         for module in made.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d) and module.training:
                 module.reset_running_stats()
                 module.momentum = None  # a plain mean over the batches
-        made.train()
         with torch.no_grad():
             for number in range(batches):
                 rng = np.random.default_rng((self.recipe.seed, 7, number))

@@ -315,7 +315,8 @@ def _training(options: argparse.Namespace) -> VerifierTraining:
     options.out.mkdir(parents=True, exist_ok=True)
     tensors, facts, _ = load_weights("viewnet")
     networks = networks_of(tensors, facts)
-    eyes = list(networks.nets)
+    earlier = network_of(*load_weights("verifier")[:2]) if options.start_from else None
+    eyes = [ViewNet(eye) for eye in earlier.shape.eyes] if earlier else list(networks.nets)
     if options.pretrained:
         eyes.append(ViewNet(LITE))
         take_pretrained(eyes[-1])
@@ -326,7 +327,7 @@ def _training(options: argparse.Namespace) -> VerifierTraining:
         rate=options.rate,
         coarse_share=options.coarse_share,
         seed=options.seed,
-        begin_among=defaults.among if options.start_from else defaults.begin_among,
+        begin_among=defaults.among if earlier else defaults.begin_among,
         shape=VerifierShape(tuple(eye.shape for eye in eyes)),
     )
     backgrounds = load_photos(options.backgrounds, options.trained / "backgrounds.npz", is_object=False)
@@ -339,8 +340,8 @@ def _training(options: argparse.Namespace) -> VerifierTraining:
         eyes,
         options.out,
     )
-    if not training.resume() and options.start_from:
-        training.start_from(network_of(*load_weights("verifier")[:2]))
+    if not training.resume() and earlier:
+        training.start_from(earlier)  # its eyes, too
     return training
 
 

@@ -17,7 +17,8 @@ from ml.errors import UnknownName, WeightsMissing
 from ml.protocols import Embedder
 from ml.types import Crop
 
-OWN = ("hog", "viewnet", "viewnet_open")
+VIEWNETS = ("viewnet", "viewnet_lite", "viewnet_open")
+OWN = ("hog", *VIEWNETS)
 BACKBONES = [f"{name}:weights=none" for name in registry.names("embedder") if name not in OWN]
 
 
@@ -61,7 +62,7 @@ def test_a_crop_is_embedded_alike_whatever_comes_with_it(embedder: Embedder) -> 
     together = embedder.embed(crops).vectors
     # with tiles (AMX) a batch of another size is rounded elsewhere: ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 brings 1e-7
     has_tiles = embedder.info.name not in OWN and torch.cpu.get_capabilities().get("amx_bf16")
-    is_halved = embedder.info.name in ("viewnet", "viewnet_open") and computes_in_bfloat16()
+    is_halved = embedder.info.name in VIEWNETS and computes_in_bfloat16()
     most = 2**-7 if has_tiles or is_halved else 5e-4  # two roundings of bfloat16: cosines differ by 3e-5
     for number in (0, count // 2, count - 1):
         alone = embedder.embed([crops[number]]).vectors[0]
