@@ -29,25 +29,28 @@ def take_pretrained(network: ViewNet) -> None:
     if network.shape.trunk != LITE.trunk:
         raise ValueError(f"a trunk of {LITE.trunk} is needed, not {network.shape.trunk}")
     weights = _read()
-    trunk = list(network.trunk)
-    _set(trunk[0], weights, "_conv_stem", "_bn0")
+    stem, *blocks = network.trunk
     # gray crops come as (gray - 0.5) * 4; it learned from three channels of 2 * color - 1
-    stem = next(layer for layer in trunk[0].modules() if isinstance(layer, nn.Conv2d))
-    with torch.no_grad():
-        stem.weight.copy_(weights["_conv_stem.weight"].sum(1, keepdim=True) / 2)
-    for number, block in enumerate(trunk[1:]):
+    gray = weights["_conv_stem.weight"].sum(1, keepdim=True) / 2
+    _set(stem, gray, _norm(weights, "_bn0"))
+    for number, block in enumerate(blocks):
         assert isinstance(block, InvertedResidual)
         for part, (convolution, norm) in zip(block.body, _NAMES[-len(block.body) :], strict=True):
-            _set(part, weights, f"_blocks.{number}.{convolution}", f"_blocks.{number}.{norm}")
+            name = f"_blocks.{number}"
+            _set(part, weights[f"{name}.{convolution}.weight"], _norm(weights, f"{name}.{norm}"))
 
 
-def _set(part: nn.Module, weights: dict[str, torch.Tensor], convolution: str, norm: str) -> None:
+def _set(part: nn.Module, convolution: torch.Tensor, norm: dict[str, torch.Tensor]) -> None:
     """A convolution and the normalization after it."""
     for layer in part.modules():
-        if isinstance(layer, nn.Conv2d) and layer.weight.shape == weights[f"{convolution}.weight"].shape:
-            layer.load_state_dict({"weight": weights[f"{convolution}.weight"]})
+        if isinstance(layer, nn.Conv2d):
+            layer.load_state_dict({"weight": convolution})
         elif isinstance(layer, nn.BatchNorm2d):
-            layer.load_state_dict({name: weights[f"{norm}.{name}"] for name in _NORM})
+            layer.load_state_dict(norm)
+
+
+def _norm(weights: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    return {part: weights[f"{name}.{part}"] for part in _NORM}
 
 
 def _read() -> dict[str, torch.Tensor]:

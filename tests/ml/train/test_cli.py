@@ -10,9 +10,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from ml.embed.networks import LITE, ViewNet, ViewNetShape
 from ml.embed.viewnet import networks_of
 from ml.train.cli import main
 from ml.train.loop import _kin
+from ml.train.pretrained import take_pretrained
 from ml.weights import FOLDER, read_weights
 
 
@@ -75,6 +77,39 @@ def test_two_stages_make_weights_a_curve_and_can_go_on(photos: Path, tmp_path: P
     assert [training["steps"] for training in facts["trainings"]] == [2, 4]
     assert np.array_equal(networks_of(tensors, facts).nets[1].to_vector.weight.detach().numpy(), of_first)
     assert main(["join", f"{joined}#2", *rest]) == 2
+
+
+@pytest.mark.parametrize("beginning", ["imagenet", "viewnet_lite"])
+def test_what_others_learned_first_stays_and_what_follows_is_trained_on(
+    beginning: str, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    asked = [
+        "--out", str(out), "--libraries", "--a-family", "1", "--backgrounds", str(photos / "backgrounds"),
+        "--furniture", str(photos / "furniture"), "--second-steps", "2", "--start-from", beginning,
+    ]  # fmt: skip
+    assert main(asked) == 0
+    trained = network(out / "viewnet.safetensors")
+    before = network(FOLDER / "viewnet_lite.safetensors")
+    if beginning == "imagenet":
+        take_pretrained(before)
+    for name, value in before.trunk[:6].state_dict().items():
+        assert torch.allclose(trained.trunk[:6].state_dict()[name], value, rtol=2e-3, atol=1e-6), name
+    for name in ("trunk.6.body.0.0.weight", "trunk.11.body.2.1.running_mean", "to_vector.weight"):
+        assert not torch.allclose(trained.state_dict()[name], before.state_dict()[name], rtol=2e-3), name
+
+    # beside ours
+    joined = tmp_path / "joined.safetensors"
+    files = [str(FOLDER / "viewnet.safetensors#0"), str(out / "viewnet.safetensors")]
+    rest = ["--trained", str(out), "--backgrounds", str(photos / "backgrounds"), "--out", str(joined)]
+    assert main(["join", *files, *rest]) == 0
+    tensors, facts, _ = read_weights(joined, "")
+    assert [net.shape for net in networks_of(tensors, facts).nets] == [ViewNetShape(), LITE]
+
+
+def network(path: Path) -> ViewNet:
+    tensors, facts, _ = read_weights(path, "")
+    return networks_of(tensors, facts).nets[0]
 
 
 def test_photographs_are_described_anew_by_weights_that_are_there(photos: Path, tmp_path: Path) -> None:
