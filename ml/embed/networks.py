@@ -35,20 +35,21 @@ class ViewNetShape:
     @property
     def quarter(self) -> tuple[int, int]:
         """Layers of the trunk down to a quarter of the side, and the channels there."""
-        is_lite = self.trunk == LITE.trunk
-        return (_LITE_STEM + self.blocks[0], self.widths[0]) if is_lite else self._down(2)
+        return self._down(2)
 
     @property
     def eighth(self) -> tuple[int, int]:
         """The same down to an eighth."""
-        is_lite = self.trunk == LITE.trunk
-        return (_LITE_STEM + sum(self.blocks[:2]), self.widths[1]) if is_lite else self._down(3)
+        return self._down(3)
 
-    def _down(self, stages: int) -> tuple[int, int]:
-        return _STEM + sum(self.blocks[:stages]), self.widths[stages - 1]
+    def _down(self, halvings: int) -> tuple[int, int]:
+        stem, halved = (
+            (2, 1) if self.trunk == LITE.trunk else (4, 0)
+        )  # layers, halvings before its first stage's own
+        stages = halvings - halved
+        return stem + sum(self.blocks[:stages]), self.widths[stages - 1]
 
 
-_STEM, _LITE_STEM = 4, 2  # layers of a trunk before its first stage
 LITE = ViewNetShape("efficientnet_lite0", widths=(24, 40, 80, 112), blocks=(2, 2, 3, 3))
 """Of a network that goes on from EfficientNet-Lite0's first stages."""
 

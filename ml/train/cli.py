@@ -33,7 +33,7 @@ from ml.weights import load_weights
 __all__ = ["main"]
 
 _IMAGENET = "imagenet"
-_FROZEN = 6  # layers down to an eighth of the side, which take four fifths of a step to train
+_FROZEN = LITE.eighth[0]  # layers down to an eighth of the side, which take four fifths of a step to train
 _TOLD_EVERY = 100  # steps between two lines of a log without a terminal
 
 
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     seconds = sum(stage.seconds for stage in stages)
     network = last.averaged
     if options.start_from not in {None, _IMAGENET} and options.keep > 0:
-        network = last.between(_beginning(options), options.keep)
+        network = last.between(beginning, options.keep)
     photographs = kept_photographs(options.backgrounds)
     facts = {"trainings": [{"steps": steps, "seed": last.recipe.seed}]}
     write_joined([network], data.pairs.plain, photographs, options.out / "viewnet.safetensors", facts)

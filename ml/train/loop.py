@@ -242,24 +242,23 @@ class Training:
 
     def _described(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `ViewNet.trained` makes of the pictures; vectors and what they are compared by stay float32."""
-        scaled, layers = (pictures - 0.5) * 4, self._net.trunk[self.recipe.frozen :]
-        is_depthwise = self._net.shape.trunk == LITE.trunk  # whose gradients take longer in bfloat16
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_halved):
-            if self.recipe.frozen:
-                with torch.no_grad():
-                    scaled = self._unlearning(scaled)
-            if not is_depthwise:
-                scaled = layers(scaled)
-        trunk = layers(scaled.float()) if is_depthwise else scaled.float()
-        described: tuple[Tensor, Tensor, Tensor] = self._net.described(trunk)
+        found = (pictures - 0.5) * 4
+        if self.recipe.frozen:
+            found = self._unlearning(found)
+        # gradients of the others' depthwise convolutions take longer in bfloat16
+        is_halved = self.is_halved and self._net.shape.trunk != LITE.trunk
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_halved):
+            trunk = self._net.trunk[self.recipe.frozen :](found)
+        described: tuple[Tensor, Tensor, Tensor] = self._net.described(trunk.float())
         return described
 
     def _unlearning(self, scaled: Tensor) -> Tensor:
         """Through the frozen layers, as fast as they can be computed."""
         if self._frozen is None:
-            self._frozen = fused(copy.deepcopy(self._net.trunk[: self.recipe.frozen]).eval())
-        found: Tensor = self._frozen(scaled)
-        return found
+            self._frozen = fused(self._net.trunk[: self.recipe.frozen].eval())
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.is_halved):
+            found: Tensor = self._frozen(scaled)
+        return found.float()
 
     @property
     def _n_seen(self) -> int:

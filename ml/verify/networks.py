@@ -45,10 +45,11 @@ class Verifier(nn.Module):
         super().__init__()
         self.shape = shape = shape or VerifierShape()
         trunks = [ViewNet(eye).trunk for eye in shape.eyes]
-        quarters, eighths = zip(*((eye.quarter, eye.eighth) for eye in shape.eyes), strict=True)
-        ends = [(near, far) for (near, _), (far, _) in zip(quarters, eighths, strict=True)]
-        self.near = nn.ModuleList(trunk[:end] for trunk, (end, _) in zip(trunks, ends, strict=True))
-        self.far = nn.ModuleList(trunk[near:far] for trunk, (near, far) in zip(trunks, ends, strict=True))
+        quarters, eighths = [eye.quarter for eye in shape.eyes], [eye.eighth for eye in shape.eyes]
+        ends = zip(trunks, quarters, eighths, strict=True)
+        parts = [(trunk[:near], trunk[near:far]) for trunk, (near, _), (far, _) in ends]
+        self.near = nn.ModuleList(near for near, _ in parts)
+        self.far = nn.ModuleList(far for _, far in parts)
         self.thin_fine = _thinned(sum(channels for _, channels in quarters), shape.fine)
         self.thin_coarse = _thinned(sum(channels for _, channels in eighths), shape.coarse)
         first, second_width = shape.widths

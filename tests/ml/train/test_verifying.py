@@ -53,6 +53,17 @@ def pairs(folder: Path) -> PairSet:
 
 
 @pytest.fixture(scope="module")
+def rooms(pairs: PairSet) -> Sightings:
+    rows = np.arange(0, len(pairs.model), 30)
+    pictures = np.stack([cv2.resize(pairs.plain[row], (136, 136)) for row in rows])
+    return Sightings(pictures, pairs.plain[rows], pairs.coarse[rows], pairs.specs[pairs.model[rows]])
+
+
+def backgrounds() -> torch.Tensor:
+    return torch.randint(0, 255, (8, 112, 112), dtype=torch.uint8)
+
+
+@pytest.fixture(scope="module")
 def networks():
     tensors, facts, _ = load_weights("viewnet")
     return networks_of(tensors, facts)
@@ -83,14 +94,11 @@ def test_wrong_views_are_of_other_models_or_clearly_from_elsewhere(pairs: PairSe
                 assert np.abs(view.astype(float) - right[query]).mean() > 1
 
 
-def test_it_learns_and_can_be_taken_up_again(pairs: PairSet, networks, tmp_path: Path) -> None:
-    rows = np.arange(0, len(pairs.model), 30)
-    pictures = np.stack([cv2.resize(pairs.plain[row], (136, 136)) for row in rows])
-    rooms = Sightings(pictures, pairs.plain[rows], pairs.coarse[rows], pairs.specs[pairs.model[rows]])
-    backgrounds = torch.randint(0, 255, (8, 112, 112), dtype=torch.uint8)
+def test_it_learns_and_can_be_taken_up_again(pairs: PairSet, rooms, networks, tmp_path: Path) -> None:
+    behind = backgrounds()
 
     def training() -> VerifierTraining:
-        return VerifierTraining(RECIPE, pairs, rooms, backgrounds, networks, networks.nets, tmp_path)
+        return VerifierTraining(RECIPE, pairs, rooms, behind, networks, networks.nets, tmp_path)
 
     losses: list[float] = []
     first = training()
@@ -104,15 +112,13 @@ def test_it_learns_and_can_be_taken_up_again(pairs: PairSet, networks, tmp_path:
     assert again.progress >= 1
 
 
-def test_another_eye_counts_nothing_until_it_is_trained(pairs: PairSet, networks, tmp_path: Path) -> None:
+def test_another_eye_counts_nothing_until_it_is_trained(
+    pairs: PairSet, rooms, networks, tmp_path: Path
+) -> None:
     earlier = network_of(*load_weights("verifier")[:2]).eval()
     eyes = [*networks.nets, ViewNet(LITE)]
     recipe = replace(RECIPE, shape=VerifierShape(tuple(eye.shape for eye in eyes)))
-    backgrounds = torch.randint(0, 255, (8, 112, 112), dtype=torch.uint8)
-    rows = np.arange(0, len(pairs.model), 30)
-    pictures = np.stack([cv2.resize(pairs.plain[row], (136, 136)) for row in rows])
-    rooms = Sightings(pictures, pairs.plain[rows], pairs.coarse[rows], pairs.specs[pairs.model[rows]])
-    training = VerifierTraining(recipe, pairs, rooms, backgrounds, networks, eyes, tmp_path)
+    training = VerifierTraining(recipe, pairs, rooms, backgrounds(), networks, eyes, tmp_path)
     training.start_from(earlier)
     views = torch.from_numpy(np.array(pairs.plain[:6])).float()[:, None] / 255
     photos = views.roll(1, 0)
