@@ -17,7 +17,7 @@ from ml.search.generation import MASK_SIDE
 from ml.search.rerank import Looks
 from ml.types import Box, Crop, FloatArray, Photo
 
-__all__ = ["Cut", "Looker", "Seen"]
+__all__ = ["Cut", "Kinds", "Looker", "Seen"]
 
 
 class Cut(Protocol):
@@ -25,12 +25,18 @@ class Cut(Protocol):
         """(n, side, side) in [0, 1] over each box's crop: how likely each pixel is the object's."""
 
 
+class Kinds(Protocol):
+    def __call__(self, photo: Photo, box: Box) -> FloatArray:
+        """(k,): how likely the box shows a thing of each kind (`ml.kinds`)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """vector (d,), adapted, of length 1."""
+    """vector (d,), adapted, of length 1; kinds (k,), None where nothing tells."""
 
     vector: FloatArray
     looks: Looks
+    kinds: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,13 +50,22 @@ class _Described:
 
 class Looker:
     """The networks that see photos. around: share by which a box is also seen larger and smaller
-    (`SearchConfig.around`). cut: None draws no outlines."""
+    (`SearchConfig.around`). cut: None draws no outlines. kinds: None tells none."""
 
-    def __init__(self, embedder: Embedder, adapter: Adapter, *, around: float, cut: Cut | None) -> None:
+    def __init__(
+        self,
+        embedder: Embedder,
+        adapter: Adapter,
+        *,
+        around: float,
+        cut: Cut | None,
+        kinds: Kinds | None = None,
+    ) -> None:
         self._embedder = embedder
         self._adapter = adapter
         self._around = around
         self._cut = cut
+        self._kinds = kinds
 
     def __call__(self, photo: Photo, box: Box, clock: Clock) -> Seen:
         with timed(clock, "embed"):
@@ -58,7 +73,9 @@ class Looker:
         with timed(clock, "outline"):
             share = None if self._cut is None else self._cut(photo, [box], MASK_SIDE)[0]
             colors = None if share is None else colors_of_crop(described.crop, share)
-        return Seen(described.vector, Looks(described.cells, share, colors))
+        with timed(clock, "kind"):
+            kinds = None if self._kinds is None else self._kinds(photo, box)
+        return Seen(described.vector, Looks(described.cells, share, colors), kinds)
 
     def _described(self, photo: Photo, box: Box) -> _Described:
         """A box and those about it, together: what one crop has by chance counts less."""

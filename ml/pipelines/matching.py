@@ -17,6 +17,7 @@ from ml.pipelines.timing import Clock, timed
 from ml.search.answers import PhotoQuery
 from ml.search.config import SearchConfig
 from ml.search.expansion import LEAST_OTHERS, expanded
+from ml.search.kinds import kind_scores
 from ml.search.library import Library, Scored
 from ml.search.ranking import PhotoBest, ProductRanking, best_views, fuse_photos
 from ml.search.rerank import Looks, reranked
@@ -79,10 +80,14 @@ class Ranked:
 
 
 class Matcher:
-    """A library's views, and how they are ranked. verify: None takes products as they were ranked."""
+    """A library's views, and how they are ranked. verify: None takes products as they were ranked. kinds: (p, k), how
+    likely each of the library's products is of each kind; None where nothing tells."""
 
-    def __init__(self, library: Library, config: SearchConfig, verify: Verify | None) -> None:
+    def __init__(
+        self, library: Library, config: SearchConfig, verify: Verify | None, kinds: FloatArray | None = None
+    ) -> None:
         self.library = library
+        self._kinds = kinds
         self.config = config
         self._verify = verify
 
@@ -115,6 +120,7 @@ class Matcher:
                     mean_of=self.config.views_mean,
                 )
                 best = self._looked_twice(scored, best, photo.seen.vector)
+                best = self._of_kind(best, photo.seen.kinds)
             searched.append(Searched(scored, ranked, best, photo.seen.looks.cells))
         return searched
 
@@ -151,6 +157,15 @@ class Matcher:
         again = best_views(cosines, scored.products, scored.rows, len(best.scores), mean_of=config.views_mean)
         weight = np.float32(config.expansion_weight)
         return replace(best, scores=(1 - weight) * best.scores + weight * again.scores)
+
+    def _of_kind(self, best: PhotoBest, kinds: FloatArray | None) -> PhotoBest:
+        """The same views; products that are probably of another kind than the photo's thing score less."""
+        searched = best.rows >= 0
+        if kinds is None or self._kinds is None or not searched.any():
+            return best
+        scores = best.scores.copy()
+        scores[searched] += np.float32(self.config.kind_weight) * kind_scores(kinds, self._kinds[searched])
+        return replace(best, scores=scores)
 
     def _verified(
         self,

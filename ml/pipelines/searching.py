@@ -17,8 +17,11 @@ from ml.detect.cutting import crop_shares
 from ml.detect.redrawing import redrawn
 from ml.errors import BadBox, NoViews, ShapelensError
 from ml.geometry.boxes import clip
+from ml.kinds.photos import kinds_of_photo
+from ml.kinds.products import kinds_of_views
+from ml.kinds.vocabulary import OTHER
 from ml.pipelines.indexing import adapter_of, check_fingerprints
-from ml.pipelines.looking import Cut, Looker
+from ml.pipelines.looking import Cut, Kinds, Looker
 from ml.pipelines.matching import Asked, Matcher, ModelDirectory, Ranked, Searched, Terms, Verify
 from ml.pipelines.timing import Clock, timed
 from ml.pose.fitting import ModelPoseFitter
@@ -69,16 +72,23 @@ class Searcher:
         fit_pose: PoseFitter | None = None,
         cut: Cut | None = None,
         verify: Verify | None = None,
+        kinds: Kinds | None = None,
     ) -> None:
-        """cut: None compares no outlines. verify: None takes products as they were ranked."""
+        """cut: None compares no outlines. verify: None takes products as they were ranked. kinds: products of the
+        photo's kind of thing come first, where the embedder's vectors tell it of a product; None asks for none."""
         self.library = library
         self.config = config or library.manifest.search
         self._detector = detector
         self._fit_pose = fit_pose
+        of_products = _kinds_of(library) if kinds is not None and self.config.kind_weight > 0 else None
         self._look = Looker(
-            embedder, adapter, around=self.config.around, cut=cut if self._compares_outlines() else None
+            embedder,
+            adapter,
+            around=self.config.around,
+            cut=cut if self._compares_outlines() else None,
+            kinds=None if of_products is None else kinds,
         )
-        self._match = Matcher(library, self.config, verify)
+        self._match = Matcher(library, self.config, verify, of_products)
         self._elsewhere = adapter.adapt(embedder.absent) if isinstance(embedder, KnowsAbsent) else None
 
     @classmethod
@@ -112,6 +122,7 @@ class Searcher:
             fit_pose=fit_pose or ModelPoseFitter(),
             cut=crop_shares,
             verify=ModelVerifier(),
+            kinds=kinds_of_photo,
         )
 
     def detect(self, photo: Photo) -> list[Detection]:
@@ -392,6 +403,12 @@ def _checked(box: Box, photo: Photo) -> Box:
             "pixels; draw it around the object"
         )
     return inside
+
+
+def _kinds_of(library: Library) -> FloatArray | None:
+    """(p, OTHER + 1), how likely each product is of each kind; None where its vectors don't tell it."""
+    network = kinds_of_views(library.manifest.embedder_fingerprint)
+    return None if network is None else library.product_means(network.told, OTHER + 1)
 
 
 def _spoken(clock: Clock) -> str:

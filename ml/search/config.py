@@ -33,6 +33,8 @@ class SearchConfig:
     views_mean     best views of a product whose mean it is ranked by: one lucky view counts less
     expansion      best products whose views the photo's vector is drawn toward for a second look
     expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
+    kind_weight    of the logarithm of how likely photo and product are of one kind (`ml.search.kinds`), beside the
+                   product's score; 0 switches it off
     found_boxes    boxes found in a photo, where none was given, that are searched with before one is chosen: those of
                    which the detector is about as sure as of the first
     found_weight   of the best product's score then, beside the detector's log-odds; 0 takes the detector's first
@@ -60,6 +62,7 @@ class SearchConfig:
     views_mean: int = 3
     expansion: int = 10
     expansion_weight: float = 0.4
+    kind_weight: float = 0.05
     found_boxes: int = 3
     found_weight: float = 5.0
     recognized: float = RECOGNIZED

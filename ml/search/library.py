@@ -8,7 +8,7 @@ views is among the candidates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,6 +29,7 @@ from ml.types import Array, BoolArray, Camera, FloatArray, View
 
 __all__ = ["Library", "Scored"]
 
+_TOGETHER = 16_384  # views whose vectors are read at a time: 8 MB
 ENOUGH = 1024  # live candidates; with fewer (a rare shape, most products withdrawn) the slice is scored
 
 
@@ -250,6 +251,20 @@ class Library:
         """(m, d) vectors of the views of global rows (m,)."""
         found = [self.locate(int(row)) for row in rows]
         return np.stack([np.asarray(generation.vectors[local], np.float32) for generation, local in found])
+
+    def product_means(self, of: Callable[[FloatArray], FloatArray], width: int) -> npt.NDArray[np.float32]:
+        """(p, width): over each product's current views, the mean of what `of` says of n views' vectors, (n, width)."""
+        total = np.zeros((len(self.model_ids), width), np.float64)
+        views = np.zeros(len(self.model_ids), np.int64)
+        for offset, products, current in zip(
+            self._offsets[:-1], self._products, self._is_current, strict=True
+        ):
+            rows = np.flatnonzero(current)
+            for start in range(0, len(rows), _TOGETHER):
+                some = rows[start : start + _TOGETHER]
+                np.add.at(total, products[some], of(self.vectors(some + offset)))
+                np.add.at(views, products[some], 1)
+        return np.asarray(total / np.maximum(views, 1)[:, None], np.float32)
 
     def stored(self, rows: npt.NDArray[np.int64]) -> Stored:
         """What is kept of global rows (m,) ascending; cells and colors where all generations have them."""

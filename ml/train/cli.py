@@ -16,7 +16,7 @@ from rich.console import Console
 from ml.embed.networks import LITE, ViewNet, ViewNetShape
 from ml.embed.viewnet import networks_of
 from ml.errors import ShapelensError
-from ml.train import absent, finding, joining, verifying
+from ml.train import absent, finding, joining, kinds, verifying
 from ml.train.absent import kept_photographs
 from ml.train.joining import write_joined
 from ml.train.loop import Data, Recipe, Step, Training
@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return verifying.main(arguments[1:])
     if arguments[:1] == ["absent"]:
         return absent.main(arguments[1:])
+    if arguments[:1] == ["kinds"]:
+        return kinds.main(arguments[1:])
     options = _parser().parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.threads:
@@ -145,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         "--start-from",
         metavar="NAME",
         help="go on from shipped weights (viewnet), or from what EfficientNet-Lite0 learned from photographs "
-        f"({_IMAGENET}, which needs the extra [pretrained]), with wrong answers of the same kind",
+        f"({_IMAGENET}), with wrong answers of the same kind",
     )
     parser.add_argument(
         "--stretched", type=int, default=0, help="of every library's model, so many of other proportions"

@@ -372,7 +372,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pretrained",
         action="store_true",
-        help="see, too, with what EfficientNet-Lite0 learned from photographs (needs the extra [pretrained])",
+        help="see, too, with what EfficientNet-Lite0 learned from photographs",
     )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=defaults.seed)

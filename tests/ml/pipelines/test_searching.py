@@ -12,6 +12,7 @@ from ml.detect import redrawing
 from ml.errors import BadBox, GenerationCorrupt, GenerationMismatch, ViewsCorrupt
 from ml.geometry.boxes import mask_box
 from ml.geometry.crops import crop_photo
+from ml.kinds.vocabulary import KINDS, OTHER
 from ml.mesh.storage import load_mesh
 from ml.pipelines import matching
 from ml.pipelines.indexing import CalibrationSource, GenerationEntry, build_generation
@@ -155,6 +156,41 @@ def test_views_that_cover_the_photos_object_come_first(generation):
     for match in answer.matches:
         best = totals[opened.model_ids[rows] == match.model_id].max()
         assert match.total == pytest.approx(best, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def of_viewnet(entries, tmp_path_factory):
+    out = tmp_path_factory.mktemp("viewnet") / "one"
+    build_generation(entries, out, embedder_name="viewnet", calibration=QUICK)
+    return out
+
+
+@pytest.mark.parametrize(("model", "kind"), [(10, "chair"), (20, "table"), (40, "sofa")])
+def test_products_of_the_photos_kind_come_first(of_viewnet, model, kind):
+    """Noise is like nothing: what it is said to show decides, and each product's kind is told by its views alone."""
+    photo = Photo(np.random.default_rng(3).integers(0, 256, (100, 140, 3), dtype=np.uint8))
+    told = np.zeros(OTHER + 1, np.float32)
+    told[[one.name for one in KINDS].index(kind)] = 1
+    parts = [
+        registry.embedder("viewnet"),
+        registry.adapter("identity"),
+        registry.detector(registry.DEFAULT_DETECTOR),
+    ]
+    library = Library.open([of_viewnet])
+
+    def totals(kinds, weight=2.0):
+        searcher = Searcher(library, *parts, config=SearchConfig(kind_weight=weight), kinds=kinds)
+        answer = searcher.search([PhotoQuery(photo, Box(10, 10, 120, 90))], tau=0.3)
+        return {match.model_id: match.total for match in answer.matches}
+
+    asked = []
+    found = totals(lambda photo, box: asked.append(box) or told)
+    assert next(iter(found)) == model
+    assert asked == [Box(10, 10, 120, 90)], "once, of the box itself"
+    plain = totals(None)
+    assert found[model] == pytest.approx(plain[model], abs=1e-5), "it costs those of another kind"
+    assert sum(found[other] < plain[other] - 1e-3 for other in plain) >= len(plain) - 2
+    assert totals(lambda photo, box: told, 0.0) == plain
 
 
 def test_an_index_without_colors_has_no_outline_drawn(generation, onboarded):

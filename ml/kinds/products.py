@@ -1,0 +1,57 @@
+"""What kind of thing a product is, told by the vectors of its rendered views: no name or language is needed.
+
+Learned from the names of what is trained on (`ml.train.kinds`), for each embedder whose vectors it reads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from ml.kinds.vocabulary import KINDS, OTHER
+from ml.types import FloatArray
+from ml.weights import load_weights
+
+__all__ = ["HIDDEN", "KindsOfViews", "kinds_of_views"]
+
+HIDDEN = 64
+
+
+class KindsOfViews(nn.Module):
+    """Vectors (n, dim) of length 1 -> log-odds (n, OTHER + 1)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.scale = dim**0.5
+        self.layers = nn.Sequential(nn.Linear(dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, OTHER + 1))
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.layers(vectors * self.scale)
+        return found
+
+    def told(self, vectors: FloatArray) -> FloatArray:
+        """(n, dim) -> (n, OTHER + 1), each summing up to 1."""
+        with torch.inference_mode():
+            return np.asarray(self(torch.from_numpy(np.ascontiguousarray(vectors))).softmax(1).numpy())
+
+
+def kinds_of_views(fingerprint: str) -> KindsOfViews | None:
+    """What reads the vectors of the embedder with this fingerprint; None where nothing was trained on them.
+
+    Raises WeightsMissing.
+    """
+    tensors, facts, _ = load_weights("kinds")
+    if facts["kinds"] != [kind.name for kind in KINDS]:
+        return None
+    for name, known in facts["embedders"].items():
+        if known == fingerprint:
+            own = {
+                key.removeprefix(f"{name}."): tensor
+                for key, tensor in tensors.items()
+                if key.startswith(f"{name}.")
+            }
+            network = KindsOfViews(own["layers.0.weight"].shape[1])
+            network.load_state_dict(own)
+            return network.eval()
+    return None
