@@ -34,9 +34,8 @@ def kinds_of_photo(photo: Photo, box: Box) -> FloatArray:
     """
     pixels = _squared(photo, clip(box, photo.width, photo.height))
     picture = (torch.from_numpy(pixels).permute(2, 0, 1)[None].float() - _MIDDLE) / _SPREAD
-    is_halved = device().type == "cpu" and computes_in_bfloat16()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=is_halved):
-        odds = _network()(picture.to(device()).contiguous(memory_format=torch.channels_last))
+    with torch.inference_mode():
+        odds = _network()(picture.to(device(), _numbers()).contiguous(memory_format=torch.channels_last))
     classes: FloatArray = odds[0].float().softmax(0).cpu().numpy()
     return np.asarray(classes @ class_kinds())
 
@@ -59,4 +58,9 @@ def _squared(photo: Photo, box: Box) -> npt.NDArray[np.uint8]:
 
 @cache
 def _network() -> nn.Module:
-    return fused(published_classifier()).to(device())
+    return fused(published_classifier()).to(device(), _numbers())
+
+
+def _numbers() -> torch.dtype:
+    """bfloat16 where the processor computes in it faster."""
+    return torch.bfloat16 if device().type == "cpu" and computes_in_bfloat16() else torch.float32

@@ -32,7 +32,8 @@ __all__ = [
 
 MEASURES = {"exact": ("top1", "top10", "precision5"), "product": ("top1",), "category": ("top1",)}
 _UNVERIFIED = SearchConfig(verified=0)
-_ONE_BOX = dataclasses.replace(_UNVERIFIED, around=0.0)
+_ANY_KIND = dataclasses.replace(_UNVERIFIED, kind_weight=0.0)
+_ONE_BOX = dataclasses.replace(_ANY_KIND, around=0.0)
 _ONE_LOOK = dataclasses.replace(_ONE_BOX, expansion_weight=0.0)
 _CELLS = dataclasses.replace(_ONE_LOOK, color_weight=0.0, outline_weight=0.0, views_mean=1)
 _PLAIN = dataclasses.replace(_CELLS, cell_weight=0.0)
@@ -46,7 +47,8 @@ _STEPS: dict[str, tuple[str, SearchConfig, bool]] = {
     "... and by colors, or the object's mask": ("", dataclasses.replace(_ONE_LOOK, views_mean=1), False),
     "... and the mean of the best views": ("", _ONE_LOOK, False),
     "... and a second look with the first ones' help": ("", _ONE_BOX, False),
-    "... and boxes a little off beside the given": ("", _UNVERIFIED, False),
+    "... and boxes a little off beside the given": ("", _ANY_KIND, False),
+    "... and products of the photo's kind first": ("", _UNVERIFIED, False),
     "... and a last look at photo and views together: shipped": ("", SearchConfig(), False),
     "shipped, adapted (phi)": ("", SearchConfig(), True),
 }

@@ -53,7 +53,7 @@ def test_each_step_is_a_row_and_failures_have_a_page(shop: Path, capsys: pytest.
     assert main(["study", "ablation", *arguments]) == 0
 
     rows = json.loads((out / "ablation.json").read_text())
-    assert [row["step"].startswith("...") for row in rows] == [False] * 2 + [True] * 7
+    assert [row["step"].startswith("...") for row in rows] == [False] * 2 + [True] * 8
     assert rows[0]["gains"] is None
     assert rows[1]["gains"]["exact top1"]["mean"] == 0  # the same embedder, ranked the same
     assert {row["values"]["exact top1"]["mean"] for row in rows} == {0.75}
