@@ -61,8 +61,8 @@ class SearchConfig:
     shape_verify_weight: float = 0.02
     views_mean: int = 3
     expansion: int = 10
-    expansion_weight: float = 0.4
-    kind_weight: float = 0.05
+    expansion_weight: float = 0.2
+    kind_weight: float = 0.08
     found_boxes: int = 3
     found_weight: float = 5.0
     recognized: float = RECOGNIZED

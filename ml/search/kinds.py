@@ -16,7 +16,7 @@ _FLOOR = 0.03  # what one of another kind is left: both may be told wrong
 def kind_scores(photo: FloatArray, products: FloatArray) -> npt.NDArray[np.float32]:
     """photo (k + 1,) and products (p, k + 1), how likely each kind is, the last one none of them -> (p,) from
     log(_FLOOR / (_FLOOR + _ENOUGH)) to 0: the logarithm of how likely photo and product are of one kind, beside the
-    likeliest. 0 for all where the photo is of no kind that any of them may be.
+    likeliest, by the photo's share of kinds at all. 0 for all where the photo is of no kind that any of them may be.
 
     Among the products that may well be of the photo's kind this says nothing: which of them it is, their looks do.
     """
@@ -25,4 +25,5 @@ def kind_scores(photo: FloatArray, products: FloatArray) -> npt.NDArray[np.float
     if likeliest <= 0:
         return np.zeros(len(products), np.float32)
     share = np.minimum(common / likeliest, _ENOUGH)
-    return np.asarray(np.log((share + _FLOOR) / (_ENOUGH + _FLOOR)), np.float32)
+    sure = 1.0 - float(photo[-1])
+    return np.asarray(sure * np.log((share + _FLOOR) / (_ENOUGH + _FLOOR)), np.float32)
