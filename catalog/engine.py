@@ -86,13 +86,13 @@ _opened: tuple[tuple[Path, ...], Searcher] | None = None
 
 @cache
 def embedder_name() -> str:
-    """What this installation embeds with: the setting, else viewnet where its weights are, else hog."""
-    import ml
+    """What this installation embeds with: the setting, else our own network where its weights are, else hog."""
+    from ml.registry import DEFAULT_EMBEDDER
+    from ml.weights import FOLDER
 
     if settings.SHAPELENS_EMBEDDER:
         return str(settings.SHAPELENS_EMBEDDER)
-    weights = Path(ml.__file__).parent / "weights" / "viewnet.safetensors"
-    return "viewnet" if weights.exists() else "hog"
+    return DEFAULT_EMBEDDER if (FOLDER / f"{DEFAULT_EMBEDDER}.safetensors").exists() else "hog"
 
 
 @cache

@@ -12,7 +12,7 @@ from ml.protocols import Adapter, Detector, Embedder
 
 __all__ = ["DEFAULT_DETECTOR", "DEFAULT_EMBEDDER", "adapter", "detector", "embedder", "names", "reset"]
 
-DEFAULT_EMBEDDER = "viewnet"
+DEFAULT_EMBEDDER = "viewnet_lite"
 DEFAULT_DETECTOR = "finder"
 
 _BACKBONE = "ml.embed.backbones:load_backbone"

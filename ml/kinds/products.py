@@ -13,9 +13,10 @@ from ml.kinds.vocabulary import KINDS, OTHER
 from ml.types import FloatArray
 from ml.weights import load_weights
 
-__all__ = ["HIDDEN", "KindsOfViews", "kinds_of_views"]
+__all__ = ["ABSENT", "HIDDEN", "KindsOfViews", "kinds_elsewhere", "kinds_of_views"]
 
 HIDDEN = 64
+ABSENT = "absent"  # in the weights' file: kinds of the photographs that the embedders bring as `absent`
 
 
 class KindsOfViews(nn.Module):
@@ -55,3 +56,10 @@ def kinds_of_views(fingerprint: str) -> KindsOfViews | None:
             network.load_state_dict(own)
             return network.eval()
     return None
+
+
+def kinds_elsewhere() -> FloatArray:
+    """(n, OTHER + 1): what is told of the photographs of other things that our embedders bring (`ml.protocols.KnowsAbsent`), in
+    their order. Raises WeightsMissing."""
+    tensors, _, _ = load_weights("kinds")
+    return np.asarray(tensors[ABSENT].numpy())

@@ -23,6 +23,7 @@ from ml import registry
 from ml.adapt.linear import linear_fingerprint
 from ml.errors import GenerationMismatch, IndexUnreachable, NoViews
 from ml.geometry.crops import crop_of_view
+from ml.kinds.products import KindsOfViews, kinds_elsewhere, kinds_of_views
 from ml.memory.budget import crops_within
 from ml.pipelines.cores import on_every_core
 from ml.pipelines.progress import Progress, silent
@@ -44,9 +45,10 @@ from ml.search.generation import (
     verify_files,
 )
 from ml.search.indexes import EXACT, IndexChoice, add_index, check_index, drop_index
+from ml.search.kinds import likeliest
 from ml.search.manifest import Manifest, digest_of, write_manifest
 from ml.search.rerank import quantize_cells
-from ml.types import Array, FloatArray, ViewSet
+from ml.types import Array, FloatArray, IntArray, ViewSet
 
 __all__ = [
     "FEATURES_VERSION",
@@ -64,6 +66,7 @@ log = logging.getLogger(__name__)
 
 FEATURES_VERSION = 2
 _BROUGHT = "the embedder's weights"
+_TOLD_TOGETHER = 65_536  # views whose kinds are told at a time: 100 MB
 
 Describe = Callable[
     [int, int, Path | None], tuple[FloatArray, str]
@@ -427,16 +430,31 @@ def _read(path: Path, name: str) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Elsewhere:
-    """Adapted vectors of photographs of other things: (n, d) whole, and (m, d) patches of them."""
+    """Adapted vectors of photographs of other things: (n, d) whole, and (m, d) patches of them. told: what tells a view's
+    kind by its vector, and kinds (n, k) of the whole ones; None where nothing does."""
 
     photos: FloatArray
     patches: FloatArray
+    told: tuple[KindsOfViews, FloatArray] | None
 
 
 def _elsewhere(embedder: Embedder, adapter: Adapter) -> _Elsewhere | None:
     if not isinstance(embedder, KnowsAbsent):
         return None
-    return _Elsewhere(adapter.adapt(embedder.absent), adapter.adapt(embedder.patches))
+    network = kinds_of_views(embedder.info.fingerprint)
+    told = None if network is None else (network, kinds_elsewhere())
+    return _Elsewhere(adapter.adapt(embedder.absent), adapter.adapt(embedder.patches), told)
+
+
+def _likeliest(told: tuple[KindsOfViews, FloatArray], vectors: FloatArray, products: IntArray) -> FloatArray:
+    """(n,): how likely each photograph of other things and the product that fits it best are of one kind."""
+    network, kinds = told
+    ids, places = np.unique(products, return_inverse=True)
+    total = np.zeros((len(ids), kinds.shape[1]))
+    for start in range(0, len(vectors), _TOLD_TOGETHER):
+        part = slice(start, start + _TOLD_TOGETHER)
+        np.add.at(total, places[part], network.told(np.asarray(vectors[part], np.float32)))
+    return likeliest(kinds, np.asarray(total / np.bincount(places)[:, None], np.float32))
 
 
 def _calibrate(
@@ -466,6 +484,7 @@ def _calibrate(
         absent, absent_from = describe(source.absent_patches, source.seed + 1, folder)
     products = np.load(staged / "model_ids.npy")
     cohort = None if choice.kind == "exact" else draw_cohort(products)
+    told = elsewhere.told if elsewhere is not None and are_photos else None
     rule = fit_no_match(
         cast("FloatArray", vectors),
         fitted.lines,
@@ -475,6 +494,7 @@ def _calibrate(
         log_aspects=np.load(staged / "log_aspects.npy"),
         elsewhere=photos,
         are_photos=are_photos,
+        likeliest=None if told is None else _likeliest(told, cast("FloatArray", vectors), products),
     )
     tell("calibrating", 2, 2)
     calibration = {

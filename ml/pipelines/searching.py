@@ -21,7 +21,7 @@ from ml.kinds.photos import kinds_of_photo
 from ml.kinds.products import kinds_of_views
 from ml.kinds.vocabulary import OTHER
 from ml.pipelines.indexing import adapter_of, check_fingerprints
-from ml.pipelines.looking import Cut, Kinds, Looker
+from ml.pipelines.looking import Cut, Kinds, Looker, Seen
 from ml.pipelines.matching import Asked, Matcher, ModelDirectory, Ranked, Searched, Terms, Verify
 from ml.pipelines.timing import Clock, timed
 from ml.pose.fitting import ModelPoseFitter
@@ -31,6 +31,7 @@ from ml.search.answers import Match, PhotoQuery, PhotoView, QueryInfo, SearchAns
 from ml.search.config import SearchConfig
 from ml.search.decision import NoMatchRule, level_of
 from ml.search.indexes import EXACT, IndexChoice
+from ml.search.kinds import likeliest
 from ml.search.library import Library
 from ml.search.ranking import ProductRanking, is_truncated, usable_photos
 from ml.search.rerank import cell_masks
@@ -80,15 +81,15 @@ class Searcher:
         self.config = config or library.manifest.search
         self._detector = detector
         self._fit_pose = fit_pose
-        of_products = _kinds_of(library) if kinds is not None and self.config.kind_weight > 0 else None
+        self._kinds = None if kinds is None or not self._asks_kinds() else _kinds_of(library)
         self._look = Looker(
             embedder,
             adapter,
             around=self.config.around,
             cut=cut if self._compares_outlines() else None,
-            kinds=None if of_products is None else kinds,
+            kinds=None if self._kinds is None else kinds,
         )
-        self._match = Matcher(library, self.config, verify, of_products)
+        self._match = Matcher(library, self.config, verify, self._kinds)
         self._elsewhere = adapter.adapt(embedder.absent) if isinstance(embedder, KnowsAbsent) else None
 
     @classmethod
@@ -174,7 +175,7 @@ class Searcher:
             matches = self._matches(ranked.ranking.first(top), ranked.searched, used, why_top)
         rule = self.library.manifest.no_match_rule
         best = max(
-            self._evidence(rule, photo, found[index].asked.seen.vector)
+            self._evidence(rule, photo, found[index].asked.seen)
             for index, photo in zip(used, ranked.searched, strict=True)
         )
         answer = SearchAnswer(
@@ -195,6 +196,9 @@ class Searcher:
                 answer = replace(answer, matches=tuple(fitted))
         log.info("%d photos, %d matches: %s", len(queries), len(matches), _spoken(clock))
         return answer
+
+    def _asks_kinds(self) -> bool:
+        return self.config.kind_weight > 0 or self.library.manifest.no_match_rule.kind > 0
 
     def _compares_outlines(self) -> bool:
         config = self.config
@@ -299,11 +303,15 @@ class Searcher:
         odds = float(ranked.ranking.odds[0])
         return math.isnan(odds) or odds >= self.config.recognized
 
-    def _evidence(self, rule: NoMatchRule, searched: Searched, vector: FloatArray) -> float:
-        scored, level = searched.scored, None
+    def _evidence(self, rule: NoMatchRule, searched: Searched, seen: Seen) -> float:
+        scored, level, kind = searched.scored, None, None
         if self._elsewhere is not None and rule.level > 0:
-            level = float(level_of(vector[None], self._elsewhere)[0])
-        return rule.evidence(scored.calibrated, scored.cosines, scored.products, self.library.cohort, level)
+            level = float(level_of(seen.vector[None], self._elsewhere)[0])
+        if self._kinds is not None and seen.kinds is not None:
+            kind = float(likeliest(seen.kinds[None], self._kinds)[0])
+        return rule.evidence(
+            scored.calibrated, scored.cosines, scored.products, self.library.cohort, level, kind
+        )
 
     def _matches(
         self, ranking: ProductRanking, searched: Sequence[Searched], used: Sequence[int], why_top: int | None

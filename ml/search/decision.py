@@ -9,6 +9,9 @@ products that are all alike nothing stands out, and the first decides alone.
 Two cohorts tell how much of everything a photo has: the catalog's other products, and, where the embedder brings
 some, photographs of things that no catalog has.
 
+What kind of thing a photo shows is told by a network that never sees the catalog (`ml.kinds`). The less likely any product
+is of its kind, the more evidence it needs: a photo of a dog may be a little like a chair, but is no photo of one.
+
 Where an approximate scan proposes products, the best of them are too good to be the others. Then the others are a
 cohort: products drawn once for a generation, which are scored exactly by every search, all their views. Their
 median is the one of all products, but for the draw, and the rule is fitted with the same cohort.
@@ -18,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,11 +39,12 @@ __all__ = [
     "NoMatchRule",
     "draw_cohort",
     "fit_no_match",
+    "kind_evidence",
     "level_of",
     "standing_out",
 ]
 
-RULE = "calibrated or standing out from two cohorts, false accepts shared, tails fitted"
+RULE = "calibrated or standing out from two cohorts, and of a kind, false accepts shared, tails fitted"
 FALSE_ACCEPTS = 0.008  # of queries with nothing to find: 1% may be, on photos unlike those of the fit too
 OF_CALIBRATED = 0.5  # of the false accepts, by the calibrated score; the others by standing out
 OF_CALIBRATED_WITH_PHOTOS = 0.1  # photographs of other things have many high ones
@@ -49,6 +53,8 @@ COMPARED = 512  # products, by their best cosine, that an approximate scan's can
 COHORT = 256  # products; their median is off by a twelfth of the spread of products' best cosines
 SECOND = 0.2  # share of the second product in what stands out: of a kind there are often several
 LEVEL = 0.5  # share of the photographs of other things in what is taken away
+KIND = 0.2  # of the logarithm of how likely any product is of the photo's kind
+LEAST_KIND = 1e-4  # below that it is as good as not
 NEAREST = 30  # of them, the nearest
 TAIL = 0.05  # share of absent queries that a threshold's tail is fitted to
 ASPECTS = (0.5, 2.0)  # between these absent queries' shapes are drawn, evenly on a logarithmic scale
@@ -60,13 +66,15 @@ _CELLS = 2**24  # products times queries held at a time, 64 MiB of each score
 @dataclass(frozen=True, slots=True)
 class NoMatchRule:
     """threshold: the evidence a query needs, in calibrated scores. slope, offset: of the line that takes how far
-    products stand out to the same scale; slope 0 leaves it out. second, level: shares as `standing_out` has them."""
+    products stand out to the same scale; slope 0 leaves it out. second, level: shares as `standing_out` has them. kind: of
+    `kind_evidence` beside them; 0 leaves it out."""
 
     threshold: float
     slope: float = 0.0
     offset: float = 0.0
     second: float = 0.0
     level: float = 0.0
+    kind: float = 0.0
 
     def evidence(
         self,
@@ -75,15 +83,17 @@ class NoMatchRule:
         products: IntArray,
         cohort: BoolArray | None = None,
         level: float | None = None,
+        likeliest: float | None = None,
     ) -> float:
         """Of one photo: the first three (m,), one a searched view, m >= 1; cohort as `standing_out` has it; level of
-        `level_of`, None where the embedder brings no photographs of other things."""
-        best = float(np.max(calibrated))
-        if self.slope <= 0:
-            return best
-        taken = None if level is None else (self.level, level)
-        out = standing_out(cosines, products, cohort, second=self.second, level=taken)
-        return best if out is None else max(best, self.slope * out + self.offset)
+        `level_of`, None where the embedder brings no photographs of other things; likeliest of `ml.search.kinds`, None
+        where no kinds are told."""
+        found = float(np.max(calibrated))
+        if self.slope > 0:
+            taken = None if level is None else (self.level, level)
+            out = standing_out(cosines, products, cohort, second=self.second, level=taken)
+            found = found if out is None else max(found, self.slope * out + self.offset)
+        return found if likeliest is None else found + self.kind * float(kind_evidence(likeliest))
 
     def to_json(self) -> dict[str, float]:
         return asdict(self)
@@ -92,7 +102,9 @@ class NoMatchRule:
     def from_json(cls, values: Mapping[str, Any]) -> NoMatchRule:
         """What an index of an earlier release lacks is 0: its rule stays what it was. Raises KeyError without a
         threshold."""
-        others = {name: float(values.get(name, 0.0)) for name in ("slope", "offset", "second", "level")}
+        others = {
+            name: float(values.get(name, 0.0)) for name in ("slope", "offset", "second", "level", "kind")
+        }
         return cls(float(values["threshold"]), **others)
 
 
@@ -135,6 +147,11 @@ def level_of(vectors: FloatArray, elsewhere: FloatArray, *, left_out: int = 0) -
     return np.asarray(nearest.mean(axis=1), np.float32)
 
 
+def kind_evidence(likeliest: FloatArray | float) -> FloatArray:
+    """How likely any product is of the photo's kind, in [0, 1] -> its logarithm, at most 0."""
+    return np.asarray(np.log(LEAST_KIND + (1 - LEAST_KIND) * np.asarray(likeliest, np.float32)), np.float32)
+
+
 def draw_cohort(products: IntArray) -> npt.NDArray[np.int64]:
     """COHORT of these products, or all of fewer, ascending."""
     ids = np.unique(products)
@@ -151,6 +168,7 @@ def fit_no_match(
     log_aspects: FloatArray | None = None,
     elsewhere: FloatArray | None = None,
     are_photos: bool = False,
+    likeliest: FloatArray | None = None,
 ) -> NoMatchRule:
     """The rule by which FALSE_ACCEPTS of queries that have nothing to find are said to have a match.
 
@@ -159,20 +177,29 @@ def fit_no_match(
     that each search compares with, where it is not with all. log_aspects (n,) of the views: each query is compared
     with those of one shape, as a search does; without them with all.
     elsewhere (k, d): photographs whose level is taken away, as `standing_out` has it. are_photos: `absent` are these,
-    whole photographs of anything, not patches of nothing.
+    whole photographs of anything, not patches of nothing. likeliest (m,): of each of them, as `ml.search.kinds` tells it.
     """
     level = None if elsewhere is None else level_of(absent, elsewhere, left_out=2 if are_photos else 0)
     passing = None if log_aspects is None else _passing(log_aspects, products, len(absent))
     calibrated, out = _absent_scores(vectors, lines, products, absent, cohort, passing, level)
     if np.unique(products).size < LEAST_PRODUCTS:
-        return NoMatchRule(_reached(calibrated, FALSE_ACCEPTS))
+        return _of_a_kind(NoMatchRule(_reached(calibrated, FALSE_ACCEPTS)), calibrated, likeliest)
     share = OF_CALIBRATED_WITH_PHOTOS if are_photos else OF_CALIBRATED
     threshold = _reached(calibrated, FALSE_ACCEPTS * share)
     reach = _reached(out, FALSE_ACCEPTS * (1.0 - share))
     # the line through both means and both thresholds
     slope = max(threshold - float(calibrated.mean()), 1e-6) / max(reach - float(out.mean()), 1e-6)
-    return NoMatchRule(
-        threshold, slope, threshold - slope * reach, SECOND, 0.0 if elsewhere is None else LEVEL
+    offset = threshold - slope * reach
+    rule = NoMatchRule(threshold, slope, offset, SECOND, 0.0 if elsewhere is None else LEVEL)
+    return _of_a_kind(rule, np.maximum(calibrated, slope * out + offset), likeliest)
+
+
+def _of_a_kind(rule: NoMatchRule, evidence: FloatArray, likeliest: FloatArray | None) -> NoMatchRule:
+    """The rule with the kind's say, evidence (m,) being what it has of absent queries without it."""
+    if likeliest is None:
+        return rule
+    return replace(
+        rule, threshold=_reached(evidence + KIND * kind_evidence(likeliest), FALSE_ACCEPTS), kind=KIND
     )
 
 

@@ -7,10 +7,16 @@ import numpy.typing as npt
 
 from ml.types import FloatArray
 
-__all__ = ["kind_scores"]
+__all__ = ["kind_scores", "likeliest"]
 
 _ENOUGH = 0.4  # of the likeliest product's: from there on a product is of the photo's kind
 _FLOOR = 0.03  # what one of another kind is left: both may be told wrong
+
+
+def likeliest(photos: FloatArray, products: FloatArray) -> npt.NDArray[np.float32]:
+    """photos (n, k + 1) and products (p, k + 1), how likely each kind is, the last one none of them -> (n,) in [0, 1]:
+    how likely the photo and the product that fits it best are of one kind."""
+    return np.asarray((photos[:, :-1] @ products[:, :-1].T).max(axis=1, initial=0.0), np.float32)
 
 
 def kind_scores(photo: FloatArray, products: FloatArray) -> npt.NDArray[np.float32]:

@@ -23,10 +23,10 @@ from ml.geometry.crops import crop_photo
 from ml.search.backgrounds import photo_crops, read_pixels
 from ml.search.config import SearchConfig
 from ml.train.photos import photo_paths
-from ml.types import Crop, Photo
+from ml.types import Box, Photo
 from ml.weights import read_weights, save_weights
 
-__all__ = ["kept_photographs", "main", "seen_elsewhere"]
+__all__ = ["kept_photographs", "main", "seen_elsewhere", "shown_elsewhere"]
 
 PATCHES_A_PHOTO = 8
 _SEED = 9
@@ -63,19 +63,23 @@ def seen_elsewhere(networks: ViewNets, photos: Sequence[Path]) -> dict[str, Tens
     as a search describes a box; patches (PATCHES_A_PHOTO n, compact), as calibration describes them."""
     embedder = ViewNetEmbedder(networks, fingerprint="")
     side = embedder.info.input_size
-    boxes, patches = [], list(photo_crops(photos, PATCHES_A_PHOTO, side, seed=_SEED))
-    for path in photos:
-        boxes += [embedder.embed(crops).vectors.mean(axis=0) for crops in _boxes(path, side)]
+    patches = list(photo_crops(photos, PATCHES_A_PHOTO, side, seed=_SEED))
+    around = SearchConfig().around
+    boxes = [
+        embedder.embed([crop_photo(photo, one, side) for one in with_neighbors(box, around)]).vectors.mean(
+            axis=0
+        )
+        for photo, box in shown_elsewhere(photos)
+    ]
     absent = functional.normalize(torch.from_numpy(np.stack(boxes)), dim=1)
     return {"absent": absent, "patches": torch.from_numpy(embedder.embed(patches).vectors)}
 
 
-def _boxes(path: Path, side: int) -> Iterator[list[Crop]]:
-    """A photograph and its middle, each with the boxes about it."""
-    pixels = read_pixels(path)
-    if pixels is None:
-        return
-    photo = Photo(pixels)
-    whole = photo.full_box
-    for box in (whole, stretched(whole, _MIDDLE, _MIDDLE)):
-        yield [crop_photo(photo, one, side) for one in with_neighbors(box, SearchConfig().around)]
+def shown_elsewhere(photos: Sequence[Path]) -> Iterator[tuple[Photo, Box]]:
+    """Of each photograph that can be read itself and its middle."""
+    for path in photos:
+        pixels = read_pixels(path)
+        if pixels is not None:
+            photo = Photo(pixels)
+            yield photo, photo.full_box
+            yield photo, stretched(photo.full_box, _MIDDLE, _MIDDLE)

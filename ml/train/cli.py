@@ -214,7 +214,7 @@ def _pretrained_recipe(onward: Recipe, *, is_new: bool) -> Recipe:
     """For a trunk that knows photographs and has yet to learn that renders show the same. is_new: the layers after it
     know nothing."""
     rate = 2e-3 if is_new else onward.rate
-    return replace(onward, shape=LITE, rate=rate, trunk_rate=0.25, frozen=_FROZEN, photo_period=1, photos=24)
+    return replace(onward, shape=LITE, rate=rate, trunk_rate=0.25, frozen=_FROZEN, photo_period=1)
 
 
 def _render(options: argparse.Namespace) -> None:

@@ -15,9 +15,11 @@ from torch.nn import functional
 
 from ml import registry
 from ml.errors import BadSource, ShapelensError
-from ml.kinds.products import KindsOfViews
+from ml.kinds.photos import kinds_of_photo
+from ml.kinds.products import ABSENT, KindsOfViews
 from ml.kinds.vocabulary import KINDS, kinds_of_name
 from ml.protocols import Embedder
+from ml.train.absent import kept_photographs, shown_elsewhere
 from ml.train.pairs import PairSet, open_pairs
 from ml.train.whitening import in_batches
 from ml.types import FloatArray
@@ -51,12 +53,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--embedder", nargs="+", required=True, help="whose vectors are read; the others stay"
     )
+    parser.add_argument("--backgrounds", type=Path, required=True, help="photos of anything, as in training")
     parser.add_argument("--out", type=Path, default=FOLDER / "kinds.safetensors", help="the file to write")
     options = parser.parse_args(argv)
     console = Console()
     try:
         pairs = open_pairs(options.trained / "pairs")
         tensors, embedders = _known(options.out)
+        elsewhere = [
+            kinds_of_photo(*shown) for shown in shown_elsewhere(kept_photographs(options.backgrounds))
+        ]
+        tensors[ABSENT] = torch.from_numpy(np.stack(elsewhere))
         for name in options.embedder:
             embedder = registry.embedder(name)
             seen = _labelled(pairs, embedder)

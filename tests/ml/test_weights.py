@@ -39,7 +39,7 @@ def test_missing_or_damaged_weights_say_what_to_do(tmp_path: Path, monkeypatch: 
 def test_what_ships_is_small_and_has_a_card() -> None:
     shipped = sorted(weights.FOLDER.glob("*.safetensors"))
     viewnets = ["viewnet", "viewnet_lite", "viewnet_open"]
-    assert [path.stem for path in shipped] == ["finder", "mask", "verifier", *viewnets]
+    assert [path.stem for path in shipped] == ["finder", "kinds", "mask", "verifier", *viewnets]
     for path in shipped:
         assert path.stat().st_size < LIMIT
         card = path.with_suffix(".md").read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ class Env:
     secret_key      SECRET_KEY; made once under `data` where it is not given
     database_url    DATABASE_URL; SQLite under `data` where it is not given
     broker_url      CELERY_BROKER_URL; files under `data` where it is not given
-    embedder        SHAPELENS_EMBEDDER; '' chooses viewnet if its weights are there, else hog
+    embedder        SHAPELENS_EMBEDDER; '' chooses viewnet_lite if its weights are there, else hog
     views           SHAPELENS_VIEWS: azimuths x elevations rendered of a model, e.g. 36x3
     lease_seconds   SHAPELENS_LEASE_SECONDS: a search whose worker is silent that long is taken over
     sweep_seconds   SHAPELENS_SWEEP_SECONDS: how often abandoned work is looked for

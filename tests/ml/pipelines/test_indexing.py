@@ -87,6 +87,8 @@ def test_an_embedder_that_knows_other_things_sets_the_threshold_by_them(entries,
     drawn = build_generation(entries, tmp_path / "hog", embedder_name="hog", calibration=QUICK)
     assert drawn.no_match["of"] == "background patches"
     assert drawn.calibration["source"] == SOURCE_DRAWN
+    # of photos that the weights don't bring nobody has told the kinds
+    assert [one.no_match_rule.kind > 0 for one in (shipped, own, both, drawn)] == [True, False, False, False]
 
 
 def test_background_is_calibrated_to_minus_one(generation, tmp_path):

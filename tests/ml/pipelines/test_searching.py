@@ -181,16 +181,23 @@ def test_products_of_the_photos_kind_come_first(of_viewnet, model, kind):
     def totals(kinds, weight=2.0):
         searcher = Searcher(library, *parts, config=SearchConfig(kind_weight=weight), kinds=kinds)
         answer = searcher.search([PhotoQuery(photo, Box(10, 10, 120, 90))], tau=0.3)
-        return {match.model_id: match.total for match in answer.matches}
+        return {match.model_id: match.total for match in answer.matches}, answer.best
 
     asked = []
-    found = totals(lambda photo, box: asked.append(box) or told)
+    found, _ = totals(lambda photo, box: asked.append(box) or told)
     assert next(iter(found)) == model
     assert asked == [Box(10, 10, 120, 90)], "once, of the box itself"
-    plain = totals(None)
+    plain, evidence = totals(None)
     assert found[model] == pytest.approx(plain[model], abs=1e-5), "it costs those of another kind"
     assert sum(found[other] < plain[other] - 1e-3 for other in plain) >= len(plain) - 2
-    assert totals(lambda photo, box: told, 0.0) == plain
+    # without a weight it still says whether there is anything of it
+    unranked, of_kind = totals(lambda photo, box: told, 0.0)
+    assert unranked == plain
+    none = np.zeros(OTHER + 1, np.float32)
+    none[OTHER] = 1
+    _, of_none = totals(lambda photo, box: none)
+    assert of_none < evidence - 1.5
+    assert evidence - 0.5 < of_kind <= evidence + 1e-5
 
 
 def test_an_index_without_colors_has_no_outline_drawn(generation, onboarded):

@@ -46,13 +46,15 @@ class World:
         pull = rng.uniform(0.2, 2.5, (count, 1))
         return unit(rng.standard_normal((count, 48)) + pull * self.center)
 
-    def kept(self, queries: np.ndarray, rule: NoMatchRule) -> float:
-        """Share of queries that are said to have a match."""
+    def kept(self, queries: np.ndarray, rule: NoMatchRule, likeliest: np.ndarray | None = None) -> float:
+        """Share of queries that are said to have a match; likeliest: of each, None where no kinds are told."""
         cosines = queries @ self.views.T
         calibrated = cosines * self.lines[:, 0] + self.lines[:, 1]
         said = [
-            rule.evidence(one, cosine, self.products) >= rule.threshold
-            for one, cosine in zip(calibrated, cosines, strict=True)
+            rule.evidence(one, cosine, self.products, likeliest=kind) >= rule.threshold
+            for one, cosine, kind in zip(
+                calibrated, cosines, [None] * len(queries) if likeliest is None else likeliest, strict=True
+            )
         ]
         return float(np.mean(said))
 
@@ -104,6 +106,35 @@ def test_how_far_the_best_stands_out_counts_each_product_once() -> None:
     products = np.array([0, 0, 0, *range(1, LEAST_PRODUCTS)])
     assert standing_out(cosines, products) == pytest.approx(0.9 - np.median([0.9, *np.linspace(0.1, 0.7, 7)]))
     assert standing_out(cosines[:4], products[:4]) is None
+
+
+def test_photos_of_a_kind_that_is_sold_need_less_evidence_than_others(shop: World) -> None:
+    """Photos of other things have hardly a kind that is sold, and the threshold they set is the lower for it."""
+    rng = np.random.default_rng(3)
+    absent, faint = shop.background(8000, 2), rng.uniform(0, 0.05, 8000).astype(np.float32)
+    rule = fit_no_match(shop.views, shop.lines, shop.products, absent, are_photos=True, likeliest=faint)
+    plain = fit_no_match(shop.views, shop.lines, shop.products, absent, are_photos=True)
+    assert (rule.slope, rule.offset, rule.kind) == (plain.slope, plain.offset, decision.KIND)
+    photos = shop.photos(noise=2.2)
+    others = shop.background(4000, 5)
+    assert shop.kept(others, rule, rng.uniform(0, 0.05, len(others))) == pytest.approx(
+        FALSE_ACCEPTS, abs=0.006
+    )
+    kept = shop.kept(photos, rule, np.full(len(photos), 0.8))
+    assert kept > shop.kept(photos, plain) + 0.1
+    assert shop.kept(photos, rule, np.zeros(len(photos))) < shop.kept(photos, plain)
+
+
+def test_evidence_falls_with_the_logarithm_of_the_kind() -> None:
+    rule = NoMatchRule(0.0, kind=0.2)
+    cosines = np.full(3, 0.5)
+    assert rule.evidence(np.full(3, 0.4), cosines, np.arange(3)) == pytest.approx(0.4)
+    assert rule.evidence(np.full(3, 0.4), cosines, np.arange(3), likeliest=1.0) == pytest.approx(
+        0.4, abs=1e-4
+    )
+    told = rule.evidence(np.full(3, 0.4), cosines, np.arange(3), likeliest=0.1)
+    assert told == pytest.approx(0.4 + 0.2 * np.log(0.1), abs=1e-3)
+    assert np.isfinite(rule.evidence(np.full(3, 0.4), cosines, np.arange(3), likeliest=0.0))
 
 
 def test_a_shop_of_few_products_and_an_index_of_before_have_a_threshold_alone() -> None:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ml.search.kinds import kind_scores
+from ml.search.kinds import kind_scores, likeliest
 
 SOFA, CHAIR, NEITHER = [0.9, 0.1, 0.0], [0.1, 0.8, 0.1], [0.0, 0.0, 1.0]
 
@@ -41,3 +41,10 @@ def test_nothing_in_common_says_nothing() -> None:
     photo = np.array([0.0, 0.0, 1.0], np.float32)
     assert kind_scores(photo, np.array([SOFA, CHAIR, NEITHER], np.float32)).tolist() == [0, 0, 0]
     assert kind_scores(photo, np.empty((0, 3), np.float32)).shape == (0,)
+
+
+def test_the_product_that_fits_best_says_how_likely_any_is_of_the_photos_kind() -> None:
+    photos = np.array([[0.7, 0.1, 0.2], [0.0, 0.0, 1.0]], np.float32)
+    products = np.array([SOFA, CHAIR, NEITHER], np.float32)
+    np.testing.assert_allclose(likeliest(photos, products), [0.9 * 0.7 + 0.1 * 0.1, 0], atol=1e-6)
+    assert likeliest(photos, products[:0]).tolist() == [0, 0]
