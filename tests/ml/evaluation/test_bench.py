@@ -77,7 +77,7 @@ def test_the_command_writes_what_it_printed(tmp_path: Path, capsys: pytest.Captu
     assert main(["--only", "embed", "--quick", "--out", str(tmp_path)]) == 0
     content = json.loads((tmp_path / "bench.json").read_text())
     lines = content["sections"][0]["lines"]
-    assert [line["what"] for line in lines if line["is_ours"]] == ["ours: viewnet, batches of 64"]
+    assert [line["what"] for line in lines if line["is_ours"]] == ["ours: viewnet_lite, batches of 64"]
     assert content["machine"]["cores"] >= 1
     assert (tmp_path / "bench.png").stat().st_size > 1000
     assert "ResNet-18" in capsys.readouterr().out
