@@ -9,8 +9,9 @@ products that are all alike nothing stands out, and the first decides alone.
 Two cohorts tell how much of everything a photo has: the catalog's other products, and, where the embedder brings
 some, photographs of things that no catalog has.
 
-What kind of thing a photo shows is told by a network that never sees the catalog (`ml.kinds`). The less likely any product
-is of its kind, the more evidence it needs: a photo of a dog may be a little like a chair, but is no photo of one.
+What kind of thing a photo shows is told by a network that never sees the catalog (`ml.kinds`). The likelier any product is of
+its kind, the less evidence it needs: a photo of a dog may be a little like a chair, but is no photo of one. A kind that
+nobody tells takes nothing away.
 
 Where an approximate scan proposes products, the best of them are too good to be the others. Then the others are a
 cohort: products drawn once for a generation, which are scored exactly by every search, all their views. Their
@@ -44,7 +45,7 @@ __all__ = [
     "standing_out",
 ]
 
-RULE = "calibrated or standing out from two cohorts, and of a kind, false accepts shared, tails fitted"
+RULE = "calibrated or standing out from two cohorts, raised by a kind, false accepts shared, tails fitted"
 FALSE_ACCEPTS = 0.008  # of queries with nothing to find: 1% may be, on photos unlike those of the fit too
 OF_CALIBRATED = 0.5  # of the false accepts, by the calibrated score; the others by standing out
 OF_CALIBRATED_WITH_PHOTOS = 0.1  # photographs of other things have many high ones
@@ -53,7 +54,8 @@ COMPARED = 512  # products, by their best cosine, that an approximate scan's can
 COHORT = 256  # products; their median is off by a twelfth of the spread of products' best cosines
 SECOND = 0.2  # share of the second product in what stands out: of a kind there are often several
 LEVEL = 0.5  # share of the photographs of other things in what is taken away
-KIND = 0.2  # of the logarithm of how likely any product is of the photo's kind
+KIND = 0.15  # of the logarithm of how likely any product is of the photo's kind
+WITHOUT_KIND = 0.2  # of the false accepts, by the evidence alone; the others by what a kind adds to it
 LEAST_KIND = 1e-4  # below that it is as good as not
 NEAREST = 30  # of them, the nearest
 TAIL = 0.05  # share of absent queries that a threshold's tail is fitted to
@@ -66,8 +68,8 @@ _CELLS = 2**24  # products times queries held at a time, 64 MiB of each score
 @dataclass(frozen=True, slots=True)
 class NoMatchRule:
     """threshold: the evidence a query needs, in calibrated scores. slope, offset: of the line that takes how far
-    products stand out to the same scale; slope 0 leaves it out. second, level: shares as `standing_out` has them. kind: of
-    `kind_evidence` beside them; 0 leaves it out."""
+    products stand out to the same scale; slope 0 leaves it out. second, level: shares as `standing_out` has them. lift: what
+    a kind that is surely sold adds, kind: of `kind_evidence` in it; 0 leaves it out."""
 
     threshold: float
     slope: float = 0.0
@@ -75,6 +77,7 @@ class NoMatchRule:
     second: float = 0.0
     level: float = 0.0
     kind: float = 0.0
+    lift: float = 0.0
 
     def evidence(
         self,
@@ -93,7 +96,11 @@ class NoMatchRule:
             taken = None if level is None else (self.level, level)
             out = standing_out(cosines, products, cohort, second=self.second, level=taken)
             found = found if out is None else max(found, self.slope * out + self.offset)
-        return found if likeliest is None else found + self.kind * float(kind_evidence(likeliest))
+        return found if likeliest is None else found + self.raised(likeliest)
+
+    def raised(self, likeliest: float) -> float:
+        """What a photo's kind adds: from 0, where no product is of it, up to lift."""
+        return max(0.0, self.lift + self.kind * float(kind_evidence(likeliest)))
 
     def to_json(self) -> dict[str, float]:
         return asdict(self)
@@ -103,7 +110,8 @@ class NoMatchRule:
         """What an index of an earlier release lacks is 0: its rule stays what it was. Raises KeyError without a
         threshold."""
         others = {
-            name: float(values.get(name, 0.0)) for name in ("slope", "offset", "second", "level", "kind")
+            name: float(values.get(name, 0.0))
+            for name in ("slope", "offset", "second", "level", "kind", "lift")
         }
         return cls(float(values["threshold"]), **others)
 
@@ -195,12 +203,13 @@ def fit_no_match(
 
 
 def _of_a_kind(rule: NoMatchRule, evidence: FloatArray, likeliest: FloatArray | None) -> NoMatchRule:
-    """The rule with the kind's say, evidence (m,) being what it has of absent queries without it."""
+    """The rule with the kind's say, evidence (m,) being what it has of absent queries without it. Either is enough: the
+    evidence alone, or with the logarithm of the kind, each by its threshold; the lift takes one to the other's."""
     if likeliest is None:
         return rule
-    return replace(
-        rule, threshold=_reached(evidence + KIND * kind_evidence(likeliest), FALSE_ACCEPTS), kind=KIND
-    )
+    alone = _reached(evidence, FALSE_ACCEPTS * WITHOUT_KIND)
+    together = _reached(evidence + KIND * kind_evidence(likeliest), FALSE_ACCEPTS * (1 - WITHOUT_KIND))
+    return replace(rule, threshold=alone, kind=KIND, lift=max(0.0, alone - together))
 
 
 def _reached(scores: FloatArray, share: float) -> float:

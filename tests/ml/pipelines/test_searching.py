@@ -196,8 +196,8 @@ def test_products_of_the_photos_kind_come_first(of_viewnet, model, kind):
     none = np.zeros(OTHER + 1, np.float32)
     none[OTHER] = 1
     _, of_none = totals(lambda photo, box: none)
-    assert of_none < evidence - 1.5
-    assert evidence - 0.5 < of_kind <= evidence + 1e-5
+    assert of_none == pytest.approx(evidence, abs=1e-5)
+    assert of_kind > evidence + 0.05
 
 
 def test_an_index_without_colors_has_no_outline_drawn(generation, onboarded):
