@@ -5,15 +5,17 @@ Learned from the names of what is trained on (`ml.train.kinds`), for each embedd
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import nn
 
 from ml.kinds.vocabulary import KINDS, OTHER
-from ml.types import FloatArray
+from ml.types import FloatArray, IntArray
 from ml.weights import load_weights
 
-__all__ = ["ABSENT", "HIDDEN", "KindsOfViews", "kinds_elsewhere", "kinds_of_views"]
+__all__ = ["ABSENT", "HIDDEN", "KindsOfViews", "kinds_elsewhere", "kinds_of_products", "kinds_of_views"]
 
 HIDDEN = 64
 ABSENT = "absent"  # in the weights' file: kinds of the photographs that the embedders bring as `absent`
@@ -34,7 +36,9 @@ class KindsOfViews(nn.Module):
     def told(self, vectors: FloatArray) -> FloatArray:
         """(n, dim) -> (n, OTHER + 1), each summing up to 1."""
         with torch.inference_mode():
-            return np.asarray(self(torch.from_numpy(np.ascontiguousarray(vectors))).softmax(1).numpy())
+            return np.asarray(
+                self(torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32))).softmax(1).numpy()
+            )
 
 
 def kinds_of_views(fingerprint: str) -> KindsOfViews | None:
@@ -56,6 +60,18 @@ def kinds_of_views(fingerprint: str) -> KindsOfViews | None:
             network.load_state_dict(own)
             return network.eval()
     return None
+
+
+def kinds_of_products(
+    network: KindsOfViews, blocks: Iterable[tuple[FloatArray, IntArray]], count: int
+) -> FloatArray:
+    """(count, OTHER + 1): of each product the mean over its views. blocks: vectors (n, dim) of views, and the products in
+    [0, count) that they are of (n,). A product without views is of no kind: all 0."""
+    total, views = np.zeros((count, OTHER + 1)), np.zeros(count, np.int64)
+    for vectors, products in blocks:
+        np.add.at(total, products, network.told(vectors))
+        views += np.bincount(products, minlength=count)
+    return np.asarray(total / np.maximum(views, 1)[:, None], np.float32)
 
 
 def kinds_elsewhere() -> FloatArray:

@@ -23,7 +23,7 @@ from ml import registry
 from ml.adapt.linear import linear_fingerprint
 from ml.errors import GenerationMismatch, IndexUnreachable, NoViews
 from ml.geometry.crops import crop_of_view
-from ml.kinds.products import KindsOfViews, kinds_elsewhere, kinds_of_views
+from ml.kinds.products import KindsOfViews, kinds_elsewhere, kinds_of_products, kinds_of_views
 from ml.memory.budget import crops_within
 from ml.pipelines.cores import on_every_core
 from ml.pipelines.progress import Progress, silent
@@ -450,11 +450,9 @@ def _likeliest(told: tuple[KindsOfViews, FloatArray], vectors: FloatArray, produ
     """(n,): how likely each photograph of other things and the product that fits it best are of one kind."""
     network, kinds = told
     ids, places = np.unique(products, return_inverse=True)
-    total = np.zeros((len(ids), kinds.shape[1]))
-    for start in range(0, len(vectors), _TOLD_TOGETHER):
-        part = slice(start, start + _TOLD_TOGETHER)
-        np.add.at(total, places[part], network.told(np.asarray(vectors[part], np.float32)))
-    return likeliest(kinds, np.asarray(total / np.bincount(places)[:, None], np.float32))
+    parts = (slice(start, start + _TOLD_TOGETHER) for start in range(0, len(vectors), _TOLD_TOGETHER))
+    blocks = ((vectors[part], places[part]) for part in parts)
+    return likeliest(kinds, kinds_of_products(network, blocks, len(ids)))
 
 
 def _calibrate(

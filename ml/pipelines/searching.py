@@ -18,8 +18,7 @@ from ml.detect.redrawing import redrawn
 from ml.errors import BadBox, NoViews, ShapelensError
 from ml.geometry.boxes import clip
 from ml.kinds.photos import kinds_of_photo
-from ml.kinds.products import kinds_of_views
-from ml.kinds.vocabulary import OTHER
+from ml.kinds.products import kinds_of_products, kinds_of_views
 from ml.pipelines.indexing import adapter_of, check_fingerprints
 from ml.pipelines.looking import Cut, Kinds, Looker, Seen
 from ml.pipelines.matching import Asked, Matcher, ModelDirectory, Ranked, Searched, Terms, Verify
@@ -414,9 +413,9 @@ def _checked(box: Box, photo: Photo) -> Box:
 
 
 def _kinds_of(library: Library) -> FloatArray | None:
-    """(p, OTHER + 1), how likely each product is of each kind; None where its vectors don't tell it."""
+    """(p, k), how likely each product is of each kind; None where its vectors don't tell it."""
     network = kinds_of_views(library.manifest.embedder_fingerprint)
-    return None if network is None else library.product_means(network.told, OTHER + 1)
+    return None if network is None else kinds_of_products(network, library.blocks(), len(library.model_ids))
 
 
 def _spoken(clock: Clock) -> str:

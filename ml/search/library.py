@@ -8,7 +8,7 @@ views is among the candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ from ml.search.indexes import EXACT, IndexChoice, open_scan
 from ml.search.manifest import Manifest
 from ml.search.rerank import Stored
 from ml.search.scan import ExactScan, Found
-from ml.types import Array, BoolArray, Camera, FloatArray, View
+from ml.types import Array, BoolArray, Camera, FloatArray, IntArray, View
 
 __all__ = ["Library", "Scored"]
 
@@ -252,19 +252,15 @@ class Library:
         found = [self.locate(int(row)) for row in rows]
         return np.stack([np.asarray(generation.vectors[local], np.float32) for generation, local in found])
 
-    def product_means(self, of: Callable[[FloatArray], FloatArray], width: int) -> npt.NDArray[np.float32]:
-        """(p, width): over each product's current views, the mean of what `of` says of n views' vectors, (n, width)."""
-        total = np.zeros((len(self.model_ids), width), np.float64)
-        views = np.zeros(len(self.model_ids), np.int64)
+    def blocks(self) -> Iterator[tuple[FloatArray, IntArray]]:
+        """All current views, some at a time: vectors (n, d) and products (n,)."""
         for offset, products, current in zip(
             self._offsets[:-1], self._products, self._is_current, strict=True
         ):
             rows = np.flatnonzero(current)
             for start in range(0, len(rows), _TOGETHER):
                 some = rows[start : start + _TOGETHER]
-                np.add.at(total, products[some], of(self.vectors(some + offset)))
-                np.add.at(views, products[some], 1)
-        return np.asarray(total / np.maximum(views, 1)[:, None], np.float32)
+                yield self.vectors(some + offset), products[some]
 
     def stored(self, rows: npt.NDArray[np.int64]) -> Stored:
         """What is kept of global rows (m,) ascending; cells and colors where all generations have them."""
