@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-__all__ = ["computes_in_bfloat16", "device"]
+__all__ = ["answers_in_bfloat16", "computes_in_bfloat16", "device"]
 
 
 @cache
@@ -21,3 +21,8 @@ def computes_in_bfloat16() -> bool:
     """Whether the processor has instructions for it: without them it is slower than float32."""
     has = torch.cpu.get_capabilities()
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+
+
+def answers_in_bfloat16() -> bool:
+    """Whether networks that answer searches do: on such a processor, where no CUDA device does the work."""
+    return device().type == "cpu" and computes_in_bfloat16()

@@ -43,9 +43,8 @@ class ViewNetShape:
         return self._down(3)
 
     def _down(self, halvings: int) -> tuple[int, int]:
-        stem, halved = (
-            (2, 1) if self.trunk == LITE.trunk else (4, 0)
-        )  # layers, halvings before its first stage's own
+        # layers and halvings before the first stage's own
+        stem, halved = (2, 1) if self.trunk == LITE.trunk else (4, 0)
         stages = halvings - halved
         return stem + sum(self.blocks[:stages]), self.widths[stages - 1]
 

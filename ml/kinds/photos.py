@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from ml.embed.devices import computes_in_bfloat16, device
+from ml.embed.devices import answers_in_bfloat16, device
 from ml.embed.fusing import fused
 from ml.embed.published import published_classifier
 from ml.geometry.boxes import clip
@@ -63,4 +63,4 @@ def _network() -> nn.Module:
 
 def _numbers() -> torch.dtype:
     """bfloat16 where the processor computes in it faster."""
-    return torch.bfloat16 if device().type == "cpu" and computes_in_bfloat16() else torch.float32
+    return torch.bfloat16 if answers_in_bfloat16() else torch.float32

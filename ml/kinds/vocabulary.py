@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -125,13 +126,16 @@ KINDS = (
 OTHER = len(KINDS)
 
 
+@cache  # asked for every photo
 def class_kinds() -> npt.NDArray[np.float32]:
     """(CLASSES, OTHER + 1): which kind each of ImageNet's classes is; a class of two kinds counts half for each."""
     table = np.zeros((CLASSES, OTHER + 1), np.float32)
     for place, kind in enumerate(KINDS):
         table[list(kind.classes), place] = 1
     table[table.sum(axis=1) == 0, OTHER] = 1
-    return np.asarray(table / table.sum(axis=1, keepdims=True))
+    table /= table.sum(axis=1, keepdims=True)
+    table.flags.writeable = False
+    return table
 
 
 def kinds_of_name(name: str) -> npt.NDArray[np.float32]:

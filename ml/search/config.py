@@ -34,7 +34,7 @@ class SearchConfig:
     expansion      best products whose views the photo's vector is drawn toward for a second look
     expansion_weight  share of the second look in the score, in [0, 1]; 0 switches it off
     kind_weight    of the logarithm of how likely photo and product are of one kind (`ml.search.kinds`), beside the
-                   product's score; 0 switches it off
+                   product's score; 0 leaves the order alone
     found_boxes    boxes found in a photo, where none was given, that are searched with before one is chosen: those of
                    which the detector is about as sure as of the first
     found_weight   of the best product's score then, beside the detector's log-odds; 0 takes the detector's first

@@ -27,9 +27,9 @@ def kind_scores(photo: FloatArray, products: FloatArray) -> npt.NDArray[np.float
     Among the products that may well be of the photo's kind this says nothing: which of them it is, their looks do.
     """
     common = products[:, :-1] @ photo[:-1]
-    likeliest = float(common.max(initial=0.0))
-    if likeliest <= 0:
+    most = float(common.max(initial=0.0))
+    if most <= 0:
         return np.zeros(len(products), np.float32)
-    share = np.minimum(common / likeliest, _ENOUGH)
+    share = np.minimum(common / most, _ENOUGH)
     sure = 1.0 - float(photo[-1])
     return np.asarray(sure * np.log((share + _FLOOR) / (_ENOUGH + _FLOOR)), np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ml.embed.devices import computes_in_bfloat16, device
+from ml.embed.devices import answers_in_bfloat16, device
 from ml.embed.fusing import fused
 from ml.embed.viewnet import shape_of
 from ml.geometry.crops import LUMA
@@ -29,7 +29,7 @@ class ViewVerifier:
     def __init__(self, network: Verifier) -> None:
         self.side = network.shape.eyes[0].side
         self._network = fused(network.eval()).to(device())
-        self._is_halved = device().type == "cpu" and computes_in_bfloat16()
+        self._is_halved = answers_in_bfloat16()
 
     def __call__(self, crop: Crop, views: npt.NDArray[np.uint8]) -> FloatArray:
         """A crop of `side` px and views (n, side, side) gray, rendered, cut alike (`ml.geometry.boxes.MARGIN`)
