@@ -229,7 +229,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--views-mean", type=int, help="best views of a product whose mean it is ranked by")
     add("--expansion", type=int, help="best products whose views help in a second look")
     add("--expansion-weight", type=float, help="share of that second look, 0 to 1")
-    add("--kind-weight", type=float, help="of whether photo and product are of one kind, in the order; 0: none")
+    add(
+        "--kind-weight",
+        type=float,
+        help="of whether photo and product are of one kind, in the order; 0: none",
+    )
     add("--workers", type=int, default=2, help="processes that read and render (2)")
     add("--no-pose", action="store_true", help="leave out the pose and its silhouette")
     return parser
